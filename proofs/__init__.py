@@ -1,0 +1,1 @@
+"""The mathematics: statements about training dynamics, their sources and their proofs."""

@@ -1,0 +1,111 @@
+"""How observables are defined in terms of others, and what every expression must satisfy."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import sympy
+
+from proofs.language.errors import refuse
+from proofs.language.nodes import Element, Formula, Index, Observable, Reduction, Same, Softmax, free_indices, on_increments
+
+
+def define(observable: Any, expression: Any) -> None:
+    """Give an observable its definition; the indices on the left stand for its own.
+
+    >>> from proofs.language.nodes import IndexSet, Total
+    >>> SAMPLE = IndexSet("sample", size="N"); n = Index("n", SAMPLE)
+    >>> loss = Observable("loss", words="training loss"); margin = Observable("margin", SAMPLE, words="margin")
+    >>> define(loss, Total(margin[n] ** 2, n))
+    >>> loss.definition.expression
+    Total(margin[n]**2, n)
+    """
+    target, formula = _formula("definition", observable, expression)
+    if target.state:
+        refuse(f"definition of {target.name}", "it is part of the state: use update")
+    if target.definition is not None:
+        refuse(f"definition of {target.name}", f"it has one already ({target.place})")
+    if target.constant and any(not each.constant for each in formula.expression.atoms(Observable)):
+        refuse(f"definition of {target.name}", "it is constant but its definition is not")
+    if target in observables_behind(formula.expression):
+        refuse(f"definition of {target.name}", "it leads back to itself")
+    target.definition = formula
+
+
+def update(observable: Any, expression: Any) -> None:
+    """Give a state observable its value one step later, as an expression of the present step."""
+    target, formula = _formula("update", observable, expression)
+    if not target.state:
+        refuse(f"update of {target.name}", "it is not part of the state: use define")
+    if target.next_value is not None:
+        refuse(f"update of {target.name}", f"it has one already ({target.place})")
+    if on_increments(formula.expression):
+        refuse(f"update of {target.name}", "it speaks of the next step")
+    target.next_value = formula
+
+
+def _formula(kind: str, observable: Any, expression: Any) -> tuple[Observable, Formula]:
+    target = observable.observable if isinstance(observable, Element) else observable
+    if not isinstance(target, Observable):
+        refuse(f"{kind} of {observable}", "it is no observable")
+    indices = observable.indices if isinstance(observable, Element) else ()
+    if not all(isinstance(index, Index) for index in indices) or len(set(indices)) != len(target.index_sets):
+        refuse(f"{kind} of {observable}", "the left side needs one different index for each of its index sets")
+    expression = check_expression(f"{kind} of {target.name}", expression)
+    if free_indices(expression) != frozenset(indices):
+        left, right = _names(indices), _names(free_indices(expression))
+        refuse(f"{kind} of {target.name}", f"indices [{left}] on the left, [{right}] on the right")
+    return target, Formula(tuple(indices), expression)
+
+
+def _names(indices: Iterable[Index]) -> str:
+    return ", ".join(sorted(index.name for index in indices))
+
+
+def check_expression(what: str, expression: Any, variables: Iterable[sympy.Symbol] = ()) -> Any:
+    """The sympified expression; refused if it holds floats, unknown symbols, bare arrays or indices used as numbers."""
+    if isinstance(expression, float):
+        refuse(what, f"it holds the float {expression}: write a Rational")
+    expression = sympy.sympify(expression)
+    if floats := expression.atoms(sympy.Float):
+        refuse(what, f"it holds the float {min(floats)}: write a Rational")
+    if unknown := expression.atoms(sympy.Symbol) - set(variables):
+        refuse(what, f"symbol {min(unknown, key=str)} is declared nowhere")
+    if infinite := expression.atoms(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan):
+        refuse(what, f"it holds {min(infinite, key=str)}")
+    _check_places(what, expression)
+    return expression
+
+
+def _check_places(what: str, expression: Any) -> None:
+    if isinstance(expression, Index):
+        refuse(what, f"index {expression} is used as a number")
+    if isinstance(expression, Observable) and expression.index_sets:
+        refuse(what, f"{expression} needs {len(expression.index_sets)} indices")
+    for part in value_parts(expression):
+        _check_places(what, part)
+
+
+def value_parts(expression: Any) -> tuple[Any, ...]:
+    """The parts of a node that are numbers: neither indices, nor the names of observables and events."""
+    if isinstance(expression, Element):
+        return tuple(index for index in expression.indices if isinstance(index, Element))
+    if isinstance(expression, Same):
+        return tuple(index for index in expression.args if isinstance(index, Element))
+    if isinstance(expression, Softmax):
+        return (expression.body,)
+    if isinstance(expression, Reduction):
+        return tuple(part for part in expression.args if not isinstance(part, Index | sympy.Tuple))
+    return tuple(expression.args)
+
+
+def observables_behind(expression: Any) -> frozenset[Observable]:
+    """The observables an expression names and, through their definitions, all that they are made of."""
+    found: set[Observable] = set()
+    waiting = list(expression.atoms(Observable))
+    while waiting:
+        observable = waiting.pop()
+        if observable not in found:
+            found.add(observable)
+            if observable.definition is not None:
+                waiting.extend(observable.definition.expression.atoms(Observable))
+    return frozenset(found)

@@ -1,0 +1,1 @@
+"""Facts that every system uses, proved once."""

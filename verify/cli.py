@@ -1,0 +1,165 @@
+"""The command line. Every import that takes time waits until its command runs."""
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from verify.errors import RequestError
+
+if TYPE_CHECKING:
+    from verify.io.request import Request
+
+REFUSED = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="verify",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A numerical verifier for proofs about how attention is trained.\n\n"
+    "Start with: verify list; verify run benign-vit; verify gradients benign-vit.\n\n"
+    "Exit status: 0 nothing checked is violated or refuted; 1 something is; 2 the request itself is wrong.",
+)
+
+System = Annotated[str, typer.Argument(metavar="SYSTEM", help="The system, as verify list names it.")]
+Preset = Annotated[str | None, typer.Option(help="Start from these named settings [the system's first preset].")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE ...", help="Set fields of the problem, as in --set N=40 SNR=2."),
+]
+Config = Annotated[Path | None, typer.Option(help="A TOML file; any saved problem.toml is one.")]
+Instance = Annotated[Path | None, typer.Option(help="Your own arrays, an .npz file.")]
+Engine = Annotated[str | None, typer.Option(help="auto, reduced (token space) or weights [auto].")]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything random [0].")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the run that the folder holds.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, all else on stderr.")]
+
+
+@app.command("list")
+def list_command() -> None:
+    """Systems, their presets and the fields that can be set."""
+    from verify.report.text import print_systems
+
+    print_systems()
+
+
+@app.command("run")
+def run_command(
+    system: System,
+    preset: Preset = None,
+    settings: Settings = None,
+    config: Config = None,
+    instance: Instance = None,
+    engine: Engine = None,
+    steps: Annotated[int | None, typer.Option(help="Make exactly so many steps and never stop early.")] = None,
+    seed: Seed = None,
+    record_every: Annotated[
+        int | None, typer.Option(help="Record every K-th step in place of log-spaced ones.", metavar="K")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Train a problem exactly as its proof does, and show what happened at each stage."""
+    from verify.io.folder import check_folder
+    from verify.io.request import make_request
+    from verify.io.results import json_text
+    from verify.io.settings import parse_words
+    from verify.report.text import print_run
+    from verify.runs import carry_out
+
+    request = make_request(
+        system,
+        preset=preset,
+        settings=parse_words(settings or []),
+        config=config,
+        instance=instance,
+        engine=engine,
+        steps=steps,
+        seed=seed,
+        record_every=record_every,
+    )
+    if out is not None:
+        check_folder(out, force)
+    finished = carry_out(request, interrupted=_interruptions(), show_progress=True)
+    if out is not None:
+        finished.save(out, force=force)
+    print_run(finished, stream=sys.stderr if as_json else sys.stdout, saved=out)
+    if as_json:
+        print(json_text(finished.record()))
+    raise typer.Exit(finished.exit_status)
+
+
+@app.command("gradients")
+def gradients_command(
+    system: System,
+    preset: Preset = None,
+    settings: Settings = None,
+    instance: Instance = None,
+    seed: Seed = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write loss and gradient_<weight> arrays to this .npz file.", metavar="G.npz")
+    ] = None,
+) -> None:
+    """Hand-derived gradients against sympy's derivatives, the complex step and central differences."""
+    from verify.gradients import compare
+    from verify.io.request import make_request
+    from verify.io.settings import parse_words
+
+    request = make_request(
+        system, preset=preset, settings=parse_words(settings or []), instance=instance, seed=seed
+    )
+    compare(request, out)
+
+
+def _interruptions() -> Callable[[], bool]:
+    """Whether Ctrl-C was pressed: the run ends after the stretch it is in and keeps what it has; a second one kills it."""
+    pressed = False
+
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    return lambda: pressed
+
+
+def spread_settings(words: list[str]) -> list[str]:
+    """Let `--set` take several words: `--set A=1 B=2` becomes `--set A=1 --set B=2`.
+
+    Examples:
+        >>> spread_settings(["run", "benign-vit", "--set", "N=4", "M=2", "--json"])
+        ['run', 'benign-vit', '--set', 'N=4', '--set', 'M=2', '--json']
+    """
+    spread: list[str] = []
+    inside = False
+    for position, word in enumerate(words):
+        if inside and position and words[position - 1] != "--set" and "=" in word and not word.startswith("-"):
+            spread.append("--set")
+        elif word.startswith("-") or "=" not in word:
+            inside = word == "--set"
+        spread.append(word)
+    return spread
+
+
+def main() -> None:
+    """The entry point: one clear line and status 2 where a request is wrong."""
+    try:
+        app(spread_settings(sys.argv[1:]))
+    except RequestError as error:
+        print(f"verify: {error}", file=sys.stderr)
+        sys.exit(REFUSED)
+    except KeyboardInterrupt:
+        print("verify: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(0)

@@ -1,0 +1,103 @@
+"""Drives a dynamics stretch by stretch to its end, showing each stretch to observers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from verify.engines.schedule import Schedule
+from verify.engines.stretch import Dynamics, Stretch
+
+STRETCH_STEPS = 256
+STRETCH_BYTES = 64 * 2**20
+
+
+class Ending(Enum):
+    """Why a run ended; the value is the sentence shown to the user."""
+
+    TARGET = "The training loss reached its target."
+    STEPS = "The requested steps were made."
+    LIMIT = "The run made max_steps steps before its loss reached the target."
+    DIVERGED = "The loss left the range of float64: the step size is too large for these arrays."
+    INTERRUPTED = "The run was interrupted; what was finished is kept."
+    VIOLATED = "A statement was violated, and the run is strict."
+
+
+class StopRun(Exception):
+    """Raised by an observer to end the run at a step of the stretch it was shown."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.value)
+        self.ending = ending
+
+
+class Observer(Protocol):
+    """Sees every stretch of a run, in order."""
+
+    def observe(self, stretch: Stretch, dynamics: Dynamics) -> None:
+        """Look at a stretch just made; `dynamics` stands at its last step."""
+        ...
+
+
+@dataclass(frozen=True)
+class Goal:
+    """When a run ends: after exactly `steps` steps, or at `loss_target`, after `max_steps` at the latest."""
+
+    steps: int | None
+    loss_target: float
+    max_steps: int
+
+    @property
+    def horizon(self) -> int:
+        """The largest step that the run can reach."""
+        return self.max_steps if self.steps is None else self.steps
+
+    @property
+    def stopping_loss(self) -> float:
+        """The loss at which the dynamics stops by itself; below every loss if the steps are counted."""
+        return self.loss_target if self.steps is None else -1.0
+
+
+def drive(
+    dynamics: Dynamics,
+    goal: Goal,
+    schedule: Schedule,
+    observers: Sequence[Observer],
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Ending:
+    """Make steps until the goal is reached; memory does not grow with their number.
+
+    One thread: small matrix products lose by more, and the bits of a run must not depend on the machine's load.
+    """
+    with threadpool_limits(limits=1):
+        while True:
+            stretch = _next_stretch(dynamics, goal, schedule)
+            try:
+                for observer in observers:
+                    observer.observe(stretch, dynamics)
+            except StopRun as stop:
+                return stop.ending
+            loss = float(stretch.arrays["loss"][stretch.steps])
+            if not np.isfinite(loss):
+                return Ending.DIVERGED
+            if loss <= goal.stopping_loss:
+                return Ending.TARGET
+            if stretch.last >= goal.horizon:
+                return Ending.LIMIT if goal.steps is None else Ending.STEPS
+            if interrupted():
+                return Ending.INTERRUPTED
+
+
+def _next_stretch(dynamics: Dynamics, goal: Goal, schedule: Schedule) -> Stretch:
+    here = dynamics.step
+    steps = min(STRETCH_STEPS, max(1, STRETCH_BYTES // dynamics.bytes_per_step), goal.horizon - here)
+    keep = schedule.within(here + 1 if here else 0, here + steps)
+    most = max(1, STRETCH_BYTES // dynamics.bytes_per_kept)
+    if len(keep) > most:
+        keep = keep[:most]
+        steps = max(1, keep[-1] - here)
+    return dynamics.advance(steps, goal.stopping_loss, keep)
+

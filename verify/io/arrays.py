@@ -1,0 +1,95 @@
+"""Arrays from `.npz` files that nobody has to trust: sizes are known before memory is taken, nothing is unpickled."""
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from verify.engines.memory import require_memory
+from verify.errors import RequestError
+
+BROKEN = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError, SyntaxError)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """An array that a file must hold: its axes by name; equal names have equal lengths."""
+
+    axes: tuple[str, ...]
+    required: bool = True
+
+
+def read_arrays(path: Path, expected: Mapping[str, Expected]) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+    """The expected arrays of an `.npz` file as float64, and the names of those that were ignored.
+
+    Raises:
+        RequestError: naming the file, the array and what is wrong with it.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except OSError as error:
+        raise RequestError(f"--instance: {path} cannot be read ({error.strerror})") from None
+    except BROKEN:
+        raise RequestError(f"--instance: {path} is not an .npz file, or is truncated") from None
+    with archive:
+        members = {name.removesuffix(".npy"): name for name in archive.namelist()}
+        missing = [name for name, array in expected.items() if array.required and name not in members]
+        if missing:
+            raise RequestError(
+                f"--instance: {path} has no array {missing[0]} (needed: {' '.join(k for k, a in expected.items() if a.required)})"
+            )
+        wanted = {name: members[name] for name in expected if name in members}
+        headers = {name: _header(archive, path, name, member) for name, member in wanted.items()}
+        require_memory(sum(16 * int(np.prod(shape, dtype=float)) for shape, _ in headers.values()), f"{path}")
+        _agree(path, expected, {name: shape for name, (shape, _) in headers.items()})
+        arrays = {name: _read(archive, path, name, member) for name, member in wanted.items()}
+    return arrays, sorted(set(members) - set(expected))
+
+
+def _header(archive: zipfile.ZipFile, path: Path, name: str, member: str) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    try:
+        with archive.open(member) as stream:
+            version = npy.read_magic(stream)
+            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+            shape, _, dtype = read(stream)
+    except (*BROKEN, OSError):
+        raise RequestError(f"--instance: array {name} of {path} is broken or truncated") from None
+    if dtype.hasobject:
+        raise RequestError(f"--instance: array {name} of {path} holds pickled objects (real numbers are allowed)")
+    if dtype.kind not in "fiu" or dtype.itemsize > 8:
+        raise RequestError(f"--instance: array {name} of {path} has dtype {dtype} (real numbers up to 64 bits are allowed)")
+    return shape, dtype
+
+
+def _read(archive: zipfile.ZipFile, path: Path, name: str, member: str) -> NDArray[np.float64]:
+    try:
+        with archive.open(member) as stream:
+            array = npy.read_array(stream, allow_pickle=False)
+    except (*BROKEN, OSError):
+        raise RequestError(f"--instance: array {name} of {path} is broken or truncated") from None
+    result = np.ascontiguousarray(array, dtype=np.float64)
+    if not np.all(np.isfinite(result)):
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0])
+        raise RequestError(f"--instance: {name}{list(place)} in {path} is {result[place]} (finite numbers are allowed)")
+    return result.reshape(array.shape)
+
+
+def _agree(path: Path, expected: Mapping[str, Expected], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    sizes: dict[str, tuple[int, str]] = {}
+    for name, shape in shapes.items():
+        axes = expected[name].axes
+        wanted = "(" + ", ".join(str(sizes[axis][0]) if axis in sizes else axis for axis in axes) + ")"
+        if len(shape) != len(axes):
+            raise RequestError(f"--instance: array {name} of {path} has shape {shape} ({wanted} is needed)")
+        for axis, length in zip(axes, shape, strict=True):
+            if sizes.setdefault(axis, (length, name))[0] != length:
+                raise RequestError(
+                    f"--instance: array {name} of {path} has shape {shape} ({wanted} is needed, to match {sizes[axis][1]})"
+                )
+            if length < 1:
+                raise RequestError(f"--instance: array {name} of {path} has shape {shape} ({axis} must be at least 1)")

@@ -1,0 +1,58 @@
+"""The folder of a run: checked before the run, written whole or not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from verify.errors import RequestError
+
+MARK = "verdicts.json"
+"""The file by which a folder is known to hold a run; written last."""
+
+Writer = Callable[[Path], None]
+
+
+def check_folder(path: Path, force: bool) -> None:
+    """Make sure that results can be written to `path`; nothing is left behind.
+
+    Raises:
+        RequestError: if it is no folder, cannot be written, or holds a run and `force` is not set.
+    """
+    if path.exists() and not path.is_dir():
+        raise RequestError.of("--out", str(path), "a folder, not a file")
+    if (path / MARK).exists() and not force:
+        raise RequestError(f"--out: {path} holds another run (choose another folder, or --force to replace it)")
+    ancestor = path
+    while not ancestor.exists():
+        ancestor = ancestor.parent
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".verify-", dir=ancestor))
+    except OSError as error:
+        raise RequestError(f"--out: {path} cannot be written ({error.strerror})") from None
+
+
+def write_folder(path: Path, files: Mapping[str, Writer]) -> None:
+    """Write all files, or none: into a temporary folder first, then moved into place.
+
+    Raises:
+        RequestError: if the disk refuses.
+    """
+    made: list[Path] = []
+    ancestor = path
+    while not ancestor.exists():
+        made.append(ancestor)
+        ancestor = ancestor.parent
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".verify-", dir=path) as scratch:
+            for name, write in files.items():
+                write(Path(scratch) / name)
+            (path / MARK).unlink(missing_ok=True)
+            for name in sorted(files, key=lambda name: name == MARK):
+                os.replace(Path(scratch) / name, path / name)
+    except OSError as error:
+        if made:
+            shutil.rmtree(made[-1], ignore_errors=True)
+        raise RequestError(f"--out: {path} cannot be written ({error.strerror})") from None

@@ -1,0 +1,162 @@
+"""A run as it was asked for: command line, configuration file and defaults brought together and checked."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from verify.errors import RequestError
+from verify.io.settings import read_config, validated
+from verify.systems.base import System, find_system
+
+AUTO = "auto"
+LARGEST_SEED = 2**128 - 1
+MOST_STEPS = 10**12
+
+
+@dataclass(frozen=True)
+class Request:
+    """One run, fully described: the same request repeats the same bits on one machine.
+
+    `problem` is the system's problem, or what can be given beside arrays where `instance` names a file.
+    """
+
+    system: System
+    problem: BaseModel
+    instance: Path | None
+    engine: str
+    steps: int | None
+    seed: int
+    record_every: int | None
+
+    def config(self, engine: str) -> dict[str, Any]:
+        """The contents of a configuration file that repeats this run with the engine that was taken."""
+        config: dict[str, Any] = {"system": self.system.name, "seed": self.seed, "engine": engine}
+        if self.steps is not None:
+            config["steps"] = self.steps
+        if self.record_every is not None:
+            config["record_every"] = self.record_every
+        if self.instance is not None:
+            config["instance"] = str(self.instance.resolve())
+            config["instance_sha256"] = file_hash(self.instance)
+        config["problem"] = self.settings()
+        return config
+
+    def settings(self) -> dict[str, Any]:
+        """The problem's fields; of two fields that exclude each other the one that was given."""
+        settings = self.problem.model_dump(exclude_none=True)
+        if "r" in settings:
+            del settings["step_size"]
+        return settings
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def make_request(
+    system: str,
+    preset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    config: Path | None = None,
+    instance: Path | None = None,
+    engine: str | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    record_every: int | None = None,
+) -> Request:
+    """Bring together what was given; what stands on the command line overrides the file.
+
+    Raises:
+        RequestError: naming the field, its value and what is allowed.
+    """
+    found = find_system(system)
+    written = {} if config is None else read_config(config)
+    if written.get("system", found.name) != found.name:
+        raise RequestError(f"--config: {config} is for the system {written['system']}, not {found.name}")
+    path = instance if instance is not None else _instance_of(config, written)
+    preset = _first(preset, written.get("preset"))
+    layers = [written.get("problem", {}), dict(settings or {})]
+    if path is None:
+        problem = validated(found.problem, _layered(found, [_preset(found, preset), *layers]))
+    elif preset is not None:
+        raise RequestError.of("--preset", preset, "none beside an instance: its arrays are the problem")
+    else:
+        problem = validated(found.arrays_given, _beside_arrays(found, path, _layered(found, layers)))
+    return Request(
+        system=found,
+        problem=problem,
+        instance=path,
+        engine=_one_of("--engine", _first(engine, written.get("engine"), AUTO), (AUTO, *found.engines)),
+        steps=_whole("--steps", _first(steps, written.get("steps")), 0, MOST_STEPS),
+        seed=_whole("--seed", _first(seed, written.get("seed"), 0), 0, LARGEST_SEED) or 0,
+        record_every=_whole("--record-every", _first(record_every, written.get("record_every")), 1, MOST_STEPS),
+    )
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _preset(system: System, name: str | None) -> Mapping[str, Any]:
+    name = system.default_preset if name is None else name
+    if name not in system.presets:
+        raise RequestError.of("--preset", name, " or ".join(system.presets))
+    return system.presets[name].settings
+
+
+def _layered(system: System, layers: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """Later layers override earlier ones, also where they give the other field of an exclusive pair."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for pair in system.exclusive:
+            if any(name in layer for name in pair):
+                for name in pair:
+                    merged.pop(name, None)
+        merged.update(layer)
+    return merged
+
+
+def _beside_arrays(system: System, path: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    fixed = [name for name in settings if name in system.problem.model_fields and name not in system.arrays_given.model_fields]
+    if fixed:
+        allowed = " ".join(system.arrays_given.model_fields)
+        raise RequestError(f"{fixed[0]}: the arrays of {path} fix it (beside an instance: {allowed})")
+    return settings
+
+
+def _instance_of(config: Path | None, written: Mapping[str, Any]) -> Path | None:
+    if config is None or "instance" not in written:
+        return None
+    if not isinstance(written["instance"], str):
+        raise RequestError.of("--config: instance", written["instance"], "a file name")
+    path = config.parent / written["instance"]
+    wanted = written.get("instance_sha256")
+    try:
+        if wanted is not None and file_hash(path) != wanted:
+            raise RequestError(f"--config: {path} is not the instance of {config} (its SHA-256 differs)")
+    except OSError as error:
+        raise RequestError(f"--config: instance {path} cannot be read ({error.strerror})") from None
+    return path
+
+
+def _one_of(field: str, value: Any, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise RequestError.of(field, value, " or ".join(allowed))
+    return str(value)
+
+
+def _whole(field: str, value: Any, low: int, high: int) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise RequestError.of(field, value, f"an integer from {low} to {high}")
+    return value

@@ -1,0 +1,82 @@
+"""What the terminal shows: systems, and the tables of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from verify.systems.base import find_system, system_names
+
+if TYPE_CHECKING:
+    from verify.runs import Run
+
+PIPE_WIDTH = 160
+"""Width of tables where no terminal tells its own."""
+
+
+def console_for(stream: IO[str]) -> Console:
+    """A console that keeps whole tables when its output is piped."""
+    console = Console(file=stream, highlight=False, soft_wrap=False)
+    return console if console.is_terminal else Console(file=stream, highlight=False, width=PIPE_WIDTH)
+
+
+def print_systems() -> None:
+    """Print every system with its presets and fields."""
+    import sys
+
+    console = console_for(sys.stdout)
+    for name in system_names():
+        system = find_system(name)
+        console.print(f"[bold]{name}[/bold]  {system.title} ({system.source})")
+        presets = Table(box=None, padding=(0, 2), show_header=False)
+        for preset, what in system.presets.items():
+            default = " (default)" if preset == system.default_preset else ""
+            presets.add_row(f"  {preset}", what.shows + default)
+        console.print("  presets")
+        console.print(presets)
+        fields = Table(box=None, padding=(0, 2), show_header=False)
+        for field, info in system.problem.model_fields.items():
+            default = "" if info.default is None or info.is_required() or info.default_factory else f" [{info.default}]"
+            fields.add_row(f"  {field}", (info.description or "") + default, style=None)
+        console.print("  fields of --set [defaults]", markup=False)
+        console.print(fields)
+
+
+def print_run(run: Run, stream: IO[str], saved: Path | None) -> None:
+    """Print how a run ended, and its stages."""
+    console = console_for(stream)
+    prepared, dataset = run.prepared, run.trajectory
+    for note in prepared.notes:
+        console.print(f"note: {note}", markup=False)
+    console.print(
+        f"{run.request.system.name}, seed {run.request.seed}, {prepared.engine} engine ({prepared.reason})", markup=False
+    )
+    console.print(f"{run.steps:,} steps. {run.ending.value}", markup=False)
+    table = Table(title="Stages", title_justify="left")
+    rows = []
+    for stage, step in _stage_rows(run):
+        state = dataset.isel(step=list(dataset["step"].values).index(step))
+        rows.append((stage, f"{step:,}", run.request.system.summary({name: state[name].values for name in state})))
+    for column in ("stage", "step", *rows[0][2]):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    for stage, step_text, columns in rows:
+        table.add_row(stage, step_text, *columns.values())
+    console.print(table)
+    never = [stage for stage, step in run.stages.items() if step is None]
+    if never:
+        console.print(f"never reached: {', '.join(never)}", markup=False)
+    if prepared.test_samples:
+        console.print(f"test loss and error: {prepared.test_samples} fresh samples, 95 % intervals", markup=False)
+    if saved is not None:
+        console.print(f"results: {saved}", markup=False)
+    else:
+        console.print("nothing was written; --out DIR keeps the trajectory and the verdicts", markup=False)
+
+
+def _stage_rows(run: Run) -> list[tuple[str, int]]:
+    reached = [(stage, step) for stage, step in run.stages.items() if step is not None]
+    rows = [("start", 0), *sorted(reached, key=lambda row: row[1])]
+    return rows if run.steps == rows[-1][1] else [*rows, ("end", run.steps)]

@@ -1,0 +1,166 @@
+"""One run: a problem or given arrays, trained and judged."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from verify.engines.collect import Collector
+from verify.engines.drive import Ending, Goal, drive
+from verify.engines.memory import require_memory
+from verify.engines.progress import Progress
+from verify.engines.schedule import Schedule
+from verify.engines.stretch import Dynamics, Stretch
+from verify.io.folder import check_folder, write_folder
+from verify.io.request import Request, make_request
+from verify.io.results import json_text, toml_text
+from verify.io.trajectory import trajectory_dataset, write_trajectory
+from verify.systems.base import Prepared
+
+if TYPE_CHECKING:
+    import xarray
+
+VERSIONED = ("verify", "numpy", "numba", "scipy", "sympy", "python-flint")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    `stages` maps events to the step at which they occurred (`None`: never), `trajectory` is an `xarray.Dataset` of the recorded
+    states, `steps` the gradient steps made.
+    """
+
+    request: Request
+    prepared: Prepared
+    ending: Ending
+    steps: int
+    stages: Mapping[str, int | None]
+    trajectory: xarray.Dataset
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the training loss was at most its target at the end."""
+        return float(self.trajectory["loss"][-1]) <= self.prepared.problem.loss_target  # type: ignore[attr-defined]
+
+    @property
+    def exit_status(self) -> int:
+        """0 if nothing is violated, 1 if something is."""
+        return int(any(row["verdict"] == "violated" for row in self.verdicts))
+
+    def record(self) -> dict[str, Any]:
+        """The run as `verdicts.json` holds it."""
+        return {
+            "system": self.request.system.name,
+            "problem": self.request.settings(),
+            "seed": self.request.seed,
+            "engine": self.prepared.engine,
+            "steps": self.steps,
+            "converged": self.converged,
+            "ending": self.ending.value,
+            "stages": dict(self.stages),
+            "versions": versions(),
+            "verdicts": self.verdicts,
+        }
+
+    def save(self, folder: Path | str, force: bool = False) -> Path:
+        """Write the run's files into a folder, whole or not at all.
+
+        Raises:
+            RequestError: if the folder holds another run (unless `force`) or cannot be written.
+        """
+        path = Path(folder)
+        check_folder(path, force)
+        config = self.request.config(self.prepared.engine)
+        write_folder(
+            path,
+            {
+                "problem.toml": lambda file: _write_text(file, toml_text(config)),
+                "trajectory.nc": lambda file: write_trajectory(self.trajectory, file),
+                "verdicts.json": lambda file: _write_text(file, json_text(self.record())),
+            },
+        )
+        return path
+
+
+def run(system: str, **asked: Any) -> Run:
+    """Train one problem of a system and judge it.
+
+    Keyword arguments are those of `verify.io.request.make_request`: `preset`, `settings`, `config`, `instance`, `engine`,
+    `steps`, `seed`, `record_every`.
+
+    Raises:
+        RequestError: if the request cannot be carried out.
+
+    Examples:
+        >>> finished = run("benign-vit", settings={"N": 4, "d": 1e6, "d_h": 1e6}, steps=10, seed=1)
+        >>> finished.steps, finished.trajectory["loss"].dims
+        (10, ('step',))
+    """
+    return carry_out(make_request(system, **asked))
+
+
+def carry_out(
+    request: Request, interrupted: Callable[[], bool] = lambda: False, show_progress: bool = False
+) -> Run:
+    """Carry out a request."""
+    prepared = prepare(request)
+    system, problem, dynamics = request.system, prepared.problem, prepared.dynamics
+    goal = Goal(request.steps, problem.loss_target, problem.max_steps)  # type: ignore[attr-defined]
+    schedule = Schedule(goal.horizon, request.record_every)
+    require_memory(
+        2.0 * schedule.count(goal.horizon) * dynamics.bytes_per_step,
+        f"--record-every {request.record_every} over {goal.horizon} steps",
+    )
+    progress = Progress(goal)
+    collector = Collector(system.dimensions, schedule, system.test_quantities)
+    last = _Last()
+    try:
+        ending = drive(dynamics, goal, schedule, [collector, last, *([progress] if show_progress else [])], interrupted)
+    finally:
+        progress.close()
+    collector.finish(last.stretch, dynamics.step, dynamics)
+    attributes = {
+        "system": system.name,
+        "source": system.source,
+        "engine": prepared.engine,
+        "seed": str(request.seed),
+        "test_samples": prepared.test_samples,
+        "ending": ending.value,
+        "verify_version": version("verify"),
+    }
+    dataset = trajectory_dataset(
+        collector.steps, collector.arrays(), system.dimensions, prepared.coordinates, attributes
+    )
+    return Run(request, prepared, ending, dynamics.step, {}, dataset)
+
+
+def prepare(request: Request) -> Prepared:
+    """Draw or load what a request names, and set up its dynamics."""
+    if request.instance is None:
+        return request.system.prepare(request.problem, request.seed, request.engine)
+    instance, notes = request.system.load_instance(request.instance)
+    return request.system.prepare_arrays(instance, request.problem, request.seed, request.engine, notes)
+
+
+def versions() -> dict[str, str]:
+    """The versions that a run's bits depend on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}}
+
+
+class _Last:
+    """Remembers the stretch made last."""
+
+    stretch: Stretch
+
+    def observe(self, stretch: Stretch, dynamics: Dynamics) -> None:
+        self.stretch = stretch
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

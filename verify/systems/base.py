@@ -1,0 +1,106 @@
+"""What the machine needs to know of a system, and how systems are found."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from verify.engines.stretch import Dynamics
+from verify.errors import RequestError
+
+Array = NDArray[np.float64]
+
+GROUP = "verify.systems"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Named settings of a problem, and what they show."""
+
+    shows: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A problem ready to run.
+
+    `coordinates` label the trajectory's axes; `constants` are the data that statements name (no step axis); `notes` tell what
+    was ignored or left out, and why; `reason` says why this engine was taken.
+    """
+
+    problem: BaseModel
+    instance: Any
+    dynamics: Dynamics
+    engine: str
+    reason: str
+    test_samples: int
+    coordinates: Mapping[str, tuple[str, Array | NDArray[np.int64]]] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+class System(Protocol):
+    """One system: its problem, its data law, its dynamics and its statements.
+
+    Of the fields in a tuple of `exclusive` only one is given; the others follow from it. `dimensions` names the axes of what the
+    dynamics records.
+    """
+
+    name: str
+    title: str
+    source: str
+    presets: Mapping[str, Preset]
+    default_preset: str
+    engines: Sequence[str]
+    exclusive: Sequence[tuple[str, ...]]
+    problem: type[BaseModel]
+    arrays_given: type[BaseModel]
+    dimensions: Mapping[str, tuple[str, ...]]
+
+    def prepare(self, problem: Any, seed: int, engine: str) -> Prepared:
+        """Draw an instance of a problem and set up its dynamics."""
+        ...
+
+    def prepare_arrays(self, instance: Any, given: Any, seed: int, engine: str, notes: Sequence[str]) -> Prepared:
+        """Set up the dynamics of a given instance."""
+        ...
+
+    def load_instance(self, path: Path) -> tuple[Any, list[str]]:
+        """An instance from a file, and notes on what was ignored."""
+        ...
+
+    def save_instance(self, instance: Any, path: Path) -> None:
+        """Write an instance to a file that `load_instance` accepts."""
+        ...
+
+    def summary(self, state: Mapping[str, Array]) -> dict[str, str]:
+        """What the stage table shows of one recorded state: column -> text."""
+        ...
+
+    def test_quantities(self, labels: Array, outputs: Array) -> dict[str, float]:
+        """Test statistics of the outputs on test samples, with intervals (`_low`, `_high`)."""
+        ...
+
+
+def system_names() -> list[str]:
+    """The names of the installed systems."""
+    return sorted(point.name for point in entry_points(group=GROUP))
+
+
+def find_system(name: str) -> System:
+    """The system of that name.
+
+    Raises:
+        RequestError: if there is none.
+    """
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            system: System = point.load()
+            return system
+    raise RequestError.of("SYSTEM", name, " or ".join(system_names()))

@@ -1,0 +1,26 @@
+"""The kernels of `kernels`, jitted: the one place where Numba meets them."""
+
+from numba import njit
+from numba.extending import register_jitable
+
+from verify.systems.benign_vit import kernels
+
+for _inner in (
+    kernels.attend,
+    kernels.read_out,
+    kernels.logistic_loss,
+    kernels.attention_gradient,
+    kernels.scores,
+    kernels.forward,
+    kernels.backward,
+    kernels.record,
+):
+    register_jitable(_inner)
+
+# error_model="numpy": a division by zero gives inf, which the run reports, in place of a branch in every loop.
+_jit = njit(cache=True, error_model="numpy", nogil=True)
+
+advance = _jit(kernels.advance)
+advance_weights = _jit(kernels.advance_weights)
+forward = _jit(kernels.forward)
+backward = _jit(kernels.backward)

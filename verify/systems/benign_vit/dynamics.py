@@ -1,0 +1,288 @@
+"""Gradient descent of an instance: on its tokens' states (`Reduced`) or on its weight matrices (`FullWeights`).
+
+Both give the same trajectory (`docs/reduction.md`); they differ in what a step costs.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from verify.engines.stretch import Stretch
+from verify.systems.benign_vit import compiled
+from verify.systems.benign_vit.instance import Instance, TokenTable
+from verify.systems.benign_vit.kernels import Array, Integers, Recording, Workspace
+from verify.systems.benign_vit.testing import TestSamples
+
+ITEM = 8
+"""Bytes of a float64."""
+
+
+def reduced_rank(tokens: int, d_h: int) -> int:
+    """Width `min(2P, d_h)` to which the reduction brings queries and keys."""
+    return min(2 * tokens, d_h)
+
+
+def reduced_cost(tokens: int, d_h: int) -> float:
+    """Multiplications of one reduced step: the Gram matrix times the directions of queries and keys."""
+    return 2.0 * tokens**2 * reduced_rank(tokens, d_h)
+
+
+def weights_cost(tokens: int, d: int, d_h: int) -> float:
+    """Multiplications of one step on the weights: tokens times weights, and directions back to weights."""
+    return 4.0 * tokens * float(d) * d_h
+
+
+def _workspace(samples: int, tokens: int, distinct: int, rank: int) -> Workspace:
+    square = (samples, tokens, tokens)
+    return Workspace(
+        queries=np.empty((tokens, rank)),
+        keys=np.empty((tokens, rank)),
+        score=np.empty(square),
+        attention=np.empty(square),
+        pull=np.empty(square),
+        token_value=np.empty((samples, tokens)),
+        output=np.empty(samples),
+        loss_derivative=np.empty(samples),
+        direction=np.empty((distinct, 2 * rank)),
+        increment=np.empty((distinct, 2 * rank)),
+        value_direction=np.empty(distinct),
+        value_increment=np.empty(distinct),
+    )
+
+
+class _Recorder:
+    """The buffers of a stretch, grown to the longest asked for."""
+
+    def __init__(self, samples: int, tokens: int, distinct: int) -> None:
+        self._shapes = {
+            "score": (samples, tokens, tokens),
+            "attention": (samples, tokens, tokens),
+            "value": (distinct,),
+            "output": (samples,),
+            "loss_derivative": (samples,),
+            "loss": (),
+        }
+        self._states = 0
+        self.recording = self._take(0)
+
+    @property
+    def bytes_per_step(self) -> int:
+        return ITEM * sum(int(np.prod(shape)) for shape in self._shapes.values())
+
+    def for_steps(self, steps: int) -> Recording:
+        if steps + 1 > self._states:
+            self._states = steps + 1
+            self.recording = self._take(self._states)
+        return self.recording
+
+    def _take(self, states: int) -> Recording:
+        return Recording(**{name: np.empty((states, *shape)) for name, shape in self._shapes.items()})
+
+    def arrays(self, steps: int) -> dict[str, Array]:
+        return {name: array[: steps + 1] for name, array in self.recording._asdict().items()}
+
+
+def _offsets(keep: Sequence[int], here: int) -> Integers:
+    return np.array(keep, dtype=np.int64) - here
+
+
+def _outputs(score: Array, value: Array) -> Array:
+    """Outputs of test samples from scores (S, M, M) and values (S, M)."""
+    weights = np.exp(score - score.max(axis=2, keepdims=True))
+    weights /= weights.sum(axis=2, keepdims=True)
+    return np.asarray(np.einsum("nlj,nj->n", weights, value) / score.shape[1])
+
+
+class Reduced:
+    """Gradient descent in token space: queries, keys and values of the distinct tokens, moved by their Gram matrix.
+
+    Source: section "vectorised Q & K, scalarised V" of arXiv:2409.19345; exactness derived, see `docs/reduction.md`.
+    """
+
+    name = "reduced"
+
+    def __init__(self, instance: Instance, table: TokenTable, test: TestSamples | None) -> None:
+        assert instance.step_size is not None
+        self._labels = instance.y
+        self._step_size = instance.step_size
+        self._readout = instance.readout
+        self._token_at = table.token_at
+        self._gram = np.ascontiguousarray(table.tokens @ table.tokens.T)
+        queries, keys = table.tokens @ instance.W_Q, table.tokens @ instance.W_K
+        frame = _frame(queries, keys)
+        self._states = np.ascontiguousarray(np.hstack([queries @ frame, keys @ frame]))
+        self._values = table.tokens @ (instance.W_V @ instance.w_O)
+        self._dual = np.zeros_like(self._states)
+        self._value_dual = np.zeros_like(self._values)
+        self._test = None if test is None else _TestOverlaps(instance, table, test, frame)
+        samples, tokens = table.token_at.shape
+        self._work = _workspace(samples, tokens, len(self._values), self._states.shape[1] // 2)
+        self._recorder = _Recorder(samples, tokens, len(self._values))
+        self.step = 0
+
+    @property
+    def bytes_per_step(self) -> int:
+        """Memory that one recorded state takes."""
+        return self._recorder.bytes_per_step
+
+    @property
+    def bytes_per_kept(self) -> int:
+        """Memory that one kept state takes."""
+        return self._dual.nbytes + self._value_dual.nbytes
+
+    def advance(self, steps: int, loss_target: float, keep: Sequence[int]) -> Stretch:
+        """Make up to `steps` steps; see `verify.engines.stretch.Dynamics`."""
+        first, start = self.step, self.save()
+        recording = self._recorder.for_steps(steps)
+        kept_dual = np.empty((len(keep), *self._dual.shape))
+        kept_value_dual = np.empty((len(keep), *self._value_dual.shape))
+        made = compiled.advance(
+            self._gram,
+            self._token_at,
+            self._labels,
+            self._step_size,
+            self._readout,
+            self._states,
+            self._values,
+            self._dual,
+            self._value_dual,
+            steps,
+            loss_target,
+            self._work,
+            recording,
+            _offsets(keep, first),
+            kept_dual,
+            kept_value_dual,
+        )
+        self.step += made
+        kept = {step: (kept_dual[i], kept_value_dual[i]) for i, step in enumerate(keep) if step <= self.step}
+        return Stretch(first, made, self._recorder.arrays(made), start, kept)
+
+    def save(self) -> Any:
+        """The present state."""
+        return (
+            self.step,
+            self._states.copy(),
+            self._values.copy(),
+            self._dual.copy(),
+            self._value_dual.copy(),
+        )
+
+    def restore(self, saved: Any) -> None:
+        """Go back to a saved state."""
+        self.step = saved[0]
+        for mine, theirs in zip((self._states, self._values, self._dual, self._value_dual), saved[1:], strict=True):
+            mine[...] = theirs
+
+    def test_outputs(self, kept: Any) -> tuple[Array, Array] | None:
+        """Labels and outputs of the test samples at a kept state."""
+        if self._test is None:
+            return None
+        return self._test.y, self._test.outputs(*kept, self._readout)
+
+
+def _frame(queries: Array, keys: Array) -> Array:
+    """Orthonormal columns (d_h, min(2P, d_h)) that span all queries and keys; the identity where it saves nothing."""
+    rank = reduced_rank(len(queries), queries.shape[1])
+    if rank == queries.shape[1]:
+        return np.eye(rank)
+    return np.asarray(np.linalg.qr(np.vstack([queries, keys]).T)[0])
+
+
+class _TestOverlaps:
+    """Test samples as a reduced run sees them: their inner products with the training tokens, and their start."""
+
+    def __init__(self, instance: Instance, table: TokenTable, test: TestSamples, frame: Array) -> None:
+        queries = test.tokens @ instance.W_Q + test.queries_beyond
+        keys = test.tokens @ instance.W_K + test.keys_beyond
+        self.y = test.y
+        self._overlap = test.tokens @ table.tokens.T
+        self._queries, self._keys = queries @ frame, keys @ frame
+        outside = queries - self._queries @ frame.T, keys - self._keys @ frame.T
+        self._score_beyond = test.score_beyond + outside[0] @ outside[1].transpose(0, 2, 1)
+        self._value = test.tokens @ (instance.W_V @ instance.w_O) + test.value_beyond
+
+    def outputs(self, dual: Array, value_dual: Array, readout: float) -> Array:
+        moved = self._overlap @ dual
+        rank = dual.shape[1] // 2
+        queries, keys = self._queries + moved[..., :rank], self._keys + moved[..., rank:]
+        score = queries @ keys.transpose(0, 2, 1) + self._score_beyond
+        return _outputs(score, self._value + readout * (self._overlap @ value_dual))
+
+
+class FullWeights:
+    """Gradient descent on `W_Q`, `W_K` and `W_V` themselves."""
+
+    name = "weights"
+
+    def __init__(self, instance: Instance, table: TokenTable, test: TestSamples | None) -> None:
+        assert instance.step_size is not None
+        self._labels = instance.y
+        self._step_size = instance.step_size
+        self._w_O = instance.w_O
+        self._tokens = table.tokens
+        self._token_at = table.token_at
+        self._weights_qk = np.ascontiguousarray(np.hstack([instance.W_Q, instance.W_K]))
+        self._weights_v = instance.W_V.copy()
+        self._test = test
+        samples, tokens = table.token_at.shape
+        self._work = _workspace(samples, tokens, len(table.tokens), instance.W_Q.shape[1])
+        self._recorder = _Recorder(samples, tokens, len(table.tokens))
+        self.step = 0
+
+    @property
+    def bytes_per_step(self) -> int:
+        """Memory that one recorded state takes."""
+        return self._recorder.bytes_per_step
+
+    @property
+    def bytes_per_kept(self) -> int:
+        """Memory that one kept state takes."""
+        return self._weights_qk.nbytes + self._weights_v.nbytes
+
+    def advance(self, steps: int, loss_target: float, keep: Sequence[int]) -> Stretch:
+        """Make up to `steps` steps; see `verify.engines.stretch.Dynamics`."""
+        first, start = self.step, self.save()
+        recording = self._recorder.for_steps(steps)
+        kept_qk = np.empty((len(keep), *self._weights_qk.shape))
+        kept_v = np.empty((len(keep), *self._weights_v.shape))
+        made = compiled.advance_weights(
+            self._tokens,
+            self._token_at,
+            self._labels,
+            self._step_size,
+            self._w_O,
+            self._weights_qk,
+            self._weights_v,
+            steps,
+            loss_target,
+            self._work,
+            recording,
+            _offsets(keep, first),
+            kept_qk,
+            kept_v,
+        )
+        self.step += made
+        kept = {step: (kept_qk[i], kept_v[i]) for i, step in enumerate(keep) if step <= self.step}
+        return Stretch(first, made, self._recorder.arrays(made), start, kept)
+
+    def save(self) -> Any:
+        """The present state."""
+        return self.step, self._weights_qk.copy(), self._weights_v.copy()
+
+    def restore(self, saved: Any) -> None:
+        """Go back to a saved state."""
+        self.step = saved[0]
+        self._weights_qk[...], self._weights_v[...] = saved[1:]
+
+    def test_outputs(self, kept: Any) -> tuple[Array, Array] | None:
+        """Labels and outputs of the test samples at a kept state."""
+        if self._test is None:
+            return None
+        weights_qk, weights_v = kept
+        test, heads = self._test, weights_qk.shape[1] // 2
+        queries = test.tokens @ weights_qk[:, :heads] + test.queries_beyond
+        keys = test.tokens @ weights_qk[:, heads:] + test.keys_beyond
+        score = queries @ keys.transpose(0, 2, 1) + test.score_beyond
+        return test.y, _outputs(score, test.tokens @ (weights_v @ self._w_O) + test.value_beyond)

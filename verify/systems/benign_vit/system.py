@@ -1,0 +1,202 @@
+"""`benign-vit` as the machine sees it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from verify.engines.memory import require_memory
+from verify.errors import RequestError
+from verify.statistics import clopper_pearson, mean_interval
+from verify.systems.base import Prepared
+from verify.systems.benign_vit import files
+from verify.systems.benign_vit.draw import LARGEST_FULL_DRAW, Stream, draw, full_draw_entries, noise_scales, stream
+from verify.systems.benign_vit.dynamics import (
+    ITEM,
+    FullWeights,
+    Reduced,
+    reduced_cost,
+    reduced_rank,
+    weights_cost,
+)
+from verify.systems.benign_vit.instance import Instance, TokenTable
+from verify.systems.benign_vit.kernels import Array
+from verify.systems.benign_vit.problem import DEFAULT_PRESET, PRESETS, ArraysGiven, Problem
+from verify.systems.benign_vit.testing import TestSamples, draw_test_samples, draw_test_samples_of_arrays
+
+
+class BenignVit:
+    """Benign overfitting of a two-layer vision transformer."""
+
+    name = "benign-vit"
+    title = "benign overfitting in a two-layer vision transformer"
+    source = "arXiv:2409.19345"
+    presets = PRESETS
+    default_preset = DEFAULT_PRESET
+    engines = ("reduced", "weights")
+    exclusive = (("r", "step_size"),)
+    problem = Problem
+    arrays_given = ArraysGiven
+    dimensions = {
+        "loss": (),
+        "output": ("sample",),
+        "loss_derivative": ("sample",),
+        "attention": ("sample", "query", "key"),
+        "score": ("sample", "query", "key"),
+        "value": ("token",),
+    }
+
+    def prepare(self, problem: Problem, seed: int, engine: str) -> Prepared:
+        """Draw an instance and set up its dynamics.
+
+        Small arrays are drawn in full, so that both engines run the same ones; larger ones in full for `weights`, at reduced
+        size otherwise.
+
+        Raises:
+            RequestError: if the arrays cannot fit.
+        """
+        small = full_draw_entries(problem) <= LARGEST_FULL_DRAW
+        chosen, reason = _choose(engine, problem.distinct_tokens, problem.d, problem.d_h, weights_possible=small)
+        full = small or chosen == "weights"
+        _require_memory(problem, chosen, full)
+        instance = draw(problem, seed, full=full)
+        test = None
+        if problem.test_samples:
+            test = draw_test_samples(problem, instance, stream(seed, Stream.TEST))
+        return _prepared(problem, instance, test, chosen, reason, [])
+
+    def prepare_arrays(
+        self, instance: Instance, given: ArraysGiven, seed: int, engine: str, notes: Sequence[str]
+    ) -> Prepared:
+        """Set up the dynamics of given arrays.
+
+        Raises:
+            RequestError: if no step size is given.
+        """
+        step_size = given.step_size if given.step_size is not None else instance.step_size
+        if step_size is None:
+            raise RequestError("step_size: the instance names none (give it with --set step_size=...)")
+        instance = instance.with_step_size(step_size)
+        samples, tokens, d, d_h = instance.shape
+        chosen, reason = _choose(engine, 2 + samples * (tokens - 1), d, d_h, weights_possible=True)
+        test, missing = _test_of_arrays(instance, given, seed)
+        return _prepared(given, instance, test, chosen, reason, [*notes, *missing])
+
+    def load_instance(self, path: Path) -> tuple[Instance, list[str]]:
+        """An instance from an `.npz` file."""
+        return files.load_instance(path)
+
+    def save_instance(self, instance: Instance, path: Path) -> None:
+        """Write an instance."""
+        files.save_instance(instance, path)
+
+    def summary(self, state: Mapping[str, Array]) -> dict[str, str]:
+        """Loss, loss derivatives, values, attention and test quantities of one state."""
+        derivatives, value, attention = state["loss_derivative"], state["value"], state["attention"]
+        columns = {
+            "loss": f"{float(state['loss']):.4g}",
+            "loss derivatives": f"{derivatives.min():.4f} to {derivatives.max():.4f}",
+            "values": f"{value.min():.3g} to {value.max():.3g}",
+            "attention": f"{attention.min():.3f} to {attention.max():.3f}",
+        }
+        if "test_loss" in state:
+            columns["test loss"] = _with_interval(state, "test_loss")
+            columns["test error"] = _with_interval(state, "test_error")
+        return columns
+
+    def test_quantities(self, labels: Array, outputs: Array) -> dict[str, float]:
+        """Test loss and test error with their 95 % intervals (Student; Clopper-Pearson)."""
+        margins = labels * outputs
+        losses = np.logaddexp(0.0, -margins)
+        wrong = int(np.count_nonzero(margins < 0.0))
+        loss_low, loss_high = mean_interval(losses)
+        error_low, error_high = clopper_pearson(wrong, len(labels))
+        return {
+            "test_loss": float(np.mean(losses)),
+            "test_loss_low": loss_low,
+            "test_loss_high": loss_high,
+            "test_error": wrong / len(labels),
+            "test_error_low": error_low,
+            "test_error_high": error_high,
+        }
+
+
+def _with_interval(state: Mapping[str, Array], name: str) -> str:
+    return f"{float(state[name]):.3f} [{float(state[name + '_low']):.3f}, {float(state[name + '_high']):.3f}]"
+
+
+_DYNAMICS: dict[str, Callable[[Instance, TokenTable, TestSamples | None], Any]] = {
+    "reduced": Reduced,
+    "weights": FullWeights,
+}
+
+
+def _choose(engine: str, tokens: int, d: int, d_h: int, weights_possible: bool) -> tuple[str, str]:
+    """The engine to take and why."""
+    if engine != "auto":
+        return engine, "as asked for"
+    if not weights_possible:
+        return "reduced", "the weight matrices are too large to be worth drawing"
+    reduced, weights = reduced_cost(tokens, d_h), weights_cost(tokens, d, d_h)
+    chosen = "reduced" if reduced <= weights else "weights"
+    return chosen, f"{reduced:.2g} multiplications a step reduced, {weights:.2g} on the weights"
+
+
+def _require_memory(problem: Problem, engine: str, full: bool) -> None:
+    """Bound what a drawn problem will take, its test samples included."""
+    tokens = problem.distinct_tokens
+    span = problem.d if full else min(tokens, problem.d)
+    heads = problem.d_h if full else reduced_rank(span, problem.d_h)
+    rank = heads if engine == "weights" else reduced_rank(tokens, problem.d_h)
+    arrays = problem.N * problem.M * span + 2 * span * heads + span * problem.d_v
+    state = 2 * span * heads if engine == "weights" else tokens**2 + 8 * tokens * rank
+    test = problem.test_samples * problem.M * (2 * span + 4 * max(heads, rank) + tokens)
+    if problem.test_law == "joint" and not full:
+        test += 5 * (problem.test_samples * (problem.M - 1)) ** 2
+    what = f"the {engine} engine at N={problem.N}, M={problem.M}, d={problem.d:.4g}, d_h={problem.d_h:.4g}"
+    require_memory(float(ITEM) * (2 * arrays + 4 * state + test), what)
+
+
+def _prepared(
+    problem: Problem | ArraysGiven,
+    instance: Instance,
+    test: TestSamples | None,
+    engine: str,
+    reason: str,
+    notes: list[str],
+) -> Prepared:
+    table = TokenTable.of(instance)
+    return Prepared(
+        problem=problem,
+        instance=instance,
+        dynamics=_DYNAMICS[engine](instance, table, test),
+        engine=engine,
+        reason=reason,
+        test_samples=0 if test is None else len(test),
+        coordinates={
+            "label": ("sample", instance.y),
+            "token_sample": ("token", table.sample),
+            "token_position": ("token", table.position),
+        },
+        notes=notes,
+    )
+
+
+def _test_of_arrays(instance: Instance, given: ArraysGiven, seed: int) -> tuple[TestSamples | None, list[str]]:
+    """Test samples beside given arrays, or a note that says what is missing for them."""
+    if not given.test_samples:
+        return None, []
+    if given.sigma_p is None or given.C_p is None:
+        return None, ["no test loss: an instance has no data law (give it with --set sigma_p=... C_p=...)"]
+    signals = []
+    for label in (1.0, -1.0):
+        rows = np.unique(instance.X[instance.y == label, 0], axis=0)
+        if len(rows) != 1:
+            found = "no sample" if len(rows) == 0 else f"{len(rows)} different signals"
+            return None, [f"no test loss: the class {label:+g} has {found}, the data law has one signal a class"]
+        signals.append(rows[0])
+    _, tokens, _, _ = instance.shape
+    scales = noise_scales(tokens, given.sigma_p, given.C_p)
+    rng = stream(seed, Stream.TEST)
+    return draw_test_samples_of_arrays(instance, np.array(signals), scales, given.test_samples, rng), []

@@ -5,14 +5,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from verify.errors import RequestError
-
-if TYPE_CHECKING:
-    from verify.io.request import Request
 
 REFUSED = 2
 INTERRUPTED = 130
@@ -110,14 +107,17 @@ def gradients_command(
     ] = None,
 ) -> None:
     """Hand-derived gradients against sympy's derivatives, the complex step and central differences."""
-    from verify.gradients import compare
+    from verify.gradients import compare_gradients, write_gradients
     from verify.io.request import make_request
     from verify.io.settings import parse_words
+    from verify.report.text import print_gradients
 
-    request = make_request(
-        system, preset=preset, settings=parse_words(settings or []), instance=instance, seed=seed
-    )
-    compare(request, out)
+    request = make_request(system, preset=preset, settings=parse_words(settings or []), instance=instance, seed=seed)
+    table = compare_gradients(request)
+    if out is not None:
+        write_gradients(table, out)
+    print_gradients(table)
+    raise typer.Exit(0 if table.agrees else 1)
 
 
 def _interruptions() -> Callable[[], bool]:

@@ -14,7 +14,6 @@ from verify.engines.drive import Ending, Goal, drive
 from verify.engines.memory import require_memory
 from verify.engines.progress import Progress
 from verify.engines.schedule import Schedule
-from verify.engines.stretch import Dynamics, Stretch
 from verify.io.folder import check_folder, write_folder
 from verify.io.request import Request, make_request
 from verify.io.results import json_text, toml_text
@@ -119,12 +118,11 @@ def carry_out(
     )
     progress = Progress(goal)
     collector = Collector(system.dimensions, schedule, system.test_quantities)
-    last = _Last()
     try:
-        ending = drive(dynamics, goal, schedule, [collector, last, *([progress] if show_progress else [])], interrupted)
+        ending = drive(dynamics, goal, schedule, [collector, *([progress] if show_progress else [])], interrupted)
     finally:
         progress.close()
-    collector.finish(last.stretch, dynamics.step, dynamics)
+    collector.finish(dynamics)
     attributes = {
         "system": system.name,
         "source": system.source,
@@ -151,15 +149,6 @@ def prepare(request: Request) -> Prepared:
 def versions() -> dict[str, str]:
     """The versions that a run's bits depend on."""
     return {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}}
-
-
-class _Last:
-    """Remembers the stretch made last."""
-
-    stretch: Stretch
-
-    def observe(self, stretch: Stretch, dynamics: Dynamics) -> None:
-        self.stretch = stretch
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -138,13 +138,13 @@ class FormulaPrinter(PlainPrinter):
         return f"δ[{self.stringify(node.args, ',')}]"
 
     def _print_After(self, node: Any) -> str:
-        return f"{self.parenthesize(node.args[0], PRECEDENCE['Atom'])}⁺"
+        return f"{self.parenthesize(node.args[0], PRECEDENCE['Atom'], strict=True)}⁺"
 
     def _print_AtStart(self, node: Any) -> str:
-        return f"{self.parenthesize(node.args[0], PRECEDENCE['Atom'])}(0)"
+        return f"{self.parenthesize(node.args[0], PRECEDENCE['Atom'], strict=True)}(0)"
 
     def _print_AtEvent(self, node: Any) -> str:
-        return f"{self.parenthesize(node.args[0], PRECEDENCE['Atom'])}({node.event.name})"
+        return f"{self.parenthesize(node.args[0], PRECEDENCE['Atom'], strict=True)}({node.event.name})"
 
     def _print_Accumulated(self, node: Any) -> str:
         since = "0" if node.since is None else node.since.name

@@ -35,21 +35,17 @@ class Collector:
         for step in stretch.kept:
             self._keep(stretch, step, dynamics)
         for step in self._wanted(stretch):
-            self.keep_again(stretch, step, dynamics)
+            if step not in self._rows:
+                here = dynamics.save()
+                dynamics.restore(stretch.start)
+                self._keep(dynamics.advance(step - stretch.first, -1.0, [step]), step, dynamics)
+                dynamics.restore(here)
 
-    def keep_again(self, stretch: Stretch, step: int, dynamics: Dynamics) -> None:
-        """Keep the state of `step`, a step of the stretch just made."""
-        if step in self._rows:
-            return
-        here = dynamics.save()
-        dynamics.restore(stretch.start)
-        self._keep(dynamics.advance(step - stretch.first, -1.0, [step]), step, dynamics)
-        dynamics.restore(here)
-
-    def finish(self, stretch: Stretch, last: int, dynamics: Dynamics) -> None:
-        """Keep the last state of a run, and drop what a run that stops early had kept after it."""
-        self._rows = {step: row for step, row in self._rows.items() if step <= last}
-        self.keep_again(stretch, last, dynamics)
+    def finish(self, dynamics: Dynamics) -> None:
+        """Keep the state at which the run ended, and drop what was kept beyond it."""
+        self._rows = {step: row for step, row in self._rows.items() if step <= dynamics.step}
+        if dynamics.step not in self._rows:
+            self._keep(dynamics.advance(0, -1.0, [dynamics.step]), dynamics.step, dynamics)
 
     def _keep(self, stretch: Stretch, step: int, dynamics: Dynamics) -> None:
         row: dict[str, Array | float] = {

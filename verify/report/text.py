@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from verify.systems.base import find_system, system_names
 
 if TYPE_CHECKING:
+    from verify.gradients import GradientTable
     from verify.runs import Run
 
 PIPE_WIDTH = 160
@@ -25,8 +28,6 @@ def console_for(stream: IO[str]) -> Console:
 
 def print_systems() -> None:
     """Print every system with its presets and fields."""
-    import sys
-
     console = console_for(sys.stdout)
     for name in system_names():
         system = find_system(name)
@@ -40,9 +41,25 @@ def print_systems() -> None:
         fields = Table(box=None, padding=(0, 2), show_header=False)
         for field, info in system.problem.model_fields.items():
             default = "" if info.default is None or info.is_required() or info.default_factory else f" [{info.default}]"
-            fields.add_row(f"  {field}", (info.description or "") + default, style=None)
+            fields.add_row(f"  {field}", Text((info.description or "") + default))
         console.print("  fields of --set [defaults]", markup=False)
         console.print(fields)
+
+
+def print_gradients(table: GradientTable) -> None:
+    """Print the worst relative error of each weight's gradient by each method."""
+    console = console_for(sys.stdout)
+    for note in table.notes:
+        console.print(f"note: {note}", markup=False)
+    console.print(f"training loss {table.loss:.12g}", markup=False)
+    shown = Table(title="Kernel gradients: worst error relative to the largest entry", title_justify="left")
+    for column in ("weight", "entries", *table.rows[0].errors, "rounding allows", ""):
+        shown.add_column(column, justify="left" if column in ("weight", "") else "right")
+    for row in table.rows:
+        entries = f"{row.compared:,} of {row.entries:,}"
+        errors = [f"{error:.1e}" for error in row.errors.values()]
+        shown.add_row(row.weight, entries, *errors, f"{row.rounding:.1e}", "agrees" if row.agrees else "DIFFERS")
+    console.print(shown)
 
 
 def print_run(run: Run, stream: IO[str], saved: Path | None) -> None:

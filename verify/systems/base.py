@@ -79,6 +79,22 @@ class System(Protocol):
         """Write an instance to a file that `load_instance` accepts."""
         ...
 
+    def instance_of(self, problem: Any, seed: int) -> Any:
+        """An instance of a problem, drawn at a size that fits."""
+        ...
+
+    def loss_and_gradients(self, instance: Any) -> tuple[float, dict[str, Array]]:
+        """Training loss and its gradient by each weight, by the kernels that train."""
+        ...
+
+    def gradient_references(self, instance: Any, entries: Mapping[str, Any]) -> dict[str, dict[str, Array]]:
+        """Method -> weight -> the gradient at the weight's `entries` (K, 2), by independent methods."""
+        ...
+
+    def gradient_rounding(self, instance: Any) -> dict[str, float]:
+        """Weight -> how far correct float64 evaluations of its gradient can differ."""
+        ...
+
     def summary(self, state: Mapping[str, Array]) -> dict[str, str]:
         """What the stage table shows of one recorded state: column -> text."""
         ...

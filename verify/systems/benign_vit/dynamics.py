@@ -33,7 +33,7 @@ def weights_cost(tokens: int, d: int, d_h: int) -> float:
     return 4.0 * tokens * float(d) * d_h
 
 
-def _workspace(samples: int, tokens: int, distinct: int, rank: int) -> Workspace:
+def workspace(samples: int, tokens: int, distinct: int, rank: int) -> Workspace:
     square = (samples, tokens, tokens)
     return Workspace(
         queries=np.empty((tokens, rank)),
@@ -117,7 +117,7 @@ class Reduced:
         self._value_dual = np.zeros_like(self._values)
         self._test = None if test is None else _TestOverlaps(instance, table, test, frame)
         samples, tokens = table.token_at.shape
-        self._work = _workspace(samples, tokens, len(self._values), self._states.shape[1] // 2)
+        self._work = workspace(samples, tokens, len(self._values), self._states.shape[1] // 2)
         self._recorder = _Recorder(samples, tokens, len(self._values))
         self.step = 0
 
@@ -227,7 +227,7 @@ class FullWeights:
         self._weights_v = instance.W_V.copy()
         self._test = test
         samples, tokens = table.token_at.shape
-        self._work = _workspace(samples, tokens, len(table.tokens), instance.W_Q.shape[1])
+        self._work = workspace(samples, tokens, len(table.tokens), instance.W_Q.shape[1])
         self._recorder = _Recorder(samples, tokens, len(table.tokens))
         self.step = 0
 

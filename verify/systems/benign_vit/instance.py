@@ -1,6 +1,7 @@
 """An instance: the arrays of one problem, and the table of its distinct tokens."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,6 +18,8 @@ class Instance:
     A problem drawn at reduced size is an instance too: its arrays are coordinates in an orthonormal basis of token space,
     which leaves the trajectory unchanged (`docs/reduction.md`).
     """
+
+    system: ClassVar[str] = "benign-vit"
 
     X: Array
     y: Array

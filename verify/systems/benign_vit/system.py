@@ -10,7 +10,7 @@ from verify.engines.memory import require_memory
 from verify.errors import RequestError
 from verify.statistics import clopper_pearson, mean_interval
 from verify.systems.base import Prepared
-from verify.systems.benign_vit import files
+from verify.systems.benign_vit import files, gradients
 from verify.systems.benign_vit.draw import LARGEST_FULL_DRAW, Stream, draw, full_draw_entries, noise_scales, stream
 from verify.systems.benign_vit.dynamics import (
     ITEM,
@@ -90,6 +90,30 @@ class BenignVit:
     def save_instance(self, instance: Instance, path: Path) -> None:
         """Write an instance."""
         files.save_instance(instance, path)
+
+    def instance_of(self, problem: Problem, seed: int) -> Instance:
+        """An instance of a problem: its arrays in full where they are small, in token space otherwise."""
+        _require_memory(problem, "reduced", full=full_draw_entries(problem) <= LARGEST_FULL_DRAW)
+        return draw(problem, seed)
+
+    def loss_and_gradients(self, instance: Instance) -> tuple[float, dict[str, Array]]:
+        """Training loss and gradients by the kernels."""
+        return gradients.loss_and_gradients(instance)
+
+    def gradient_references(self, instance: Instance, entries: Mapping[str, Any]) -> dict[str, dict[str, Array]]:
+        """The same gradients at some entries by sympy, by the complex step and by central differences."""
+        by_sympy = gradients.sympy_gradients(instance)
+        return {
+            "sympy": {name: by_sympy[name][tuple(some.T)] for name, some in entries.items()},
+            "complex step": {name: gradients.complex_step(instance, name, some) for name, some in entries.items()},
+            "central differences": {
+                name: gradients.central_difference(instance, name, some) for name, some in entries.items()
+            },
+        }
+
+    def gradient_rounding(self, instance: Instance) -> dict[str, float]:
+        """How far correct evaluations of each gradient can differ."""
+        return gradients.rounding_bounds(instance)
 
     def summary(self, state: Mapping[str, Array]) -> dict[str, str]:
         """Loss, loss derivatives, values, attention and test quantities of one state."""

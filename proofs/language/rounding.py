@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import sympy
-from sympy import Abs, Add, Max, Min, Mul, Pow, Rational, exp, log, tanh
+from sympy import Abs, Add, Max, Min, Mul, Pow, Rational, exp, log, sqrt, tanh
 
+from proofs.language.definitions import Formula
 from proofs.language.errors import refuse
 from proofs.language.nodes import (
     STEP,
@@ -27,9 +28,9 @@ from proofs.language.nodes import (
     Element,
     Extreme,
     Index,
+    Largest,
     Logistic,
     Observable,
-    Reduction,
     Same,
     Size,
     Softmax,
@@ -37,14 +38,12 @@ from proofs.language.nodes import (
     StepNumber,
     Total,
     free_indices,
-    on_increments,
 )
-from proofs.language.definitions import Formula
 from proofs.language.recurrence import Member
 from proofs.language.statements import Claim
 
 EPSILON = Rational(1, 2**52)
-FUNCTION_ROUNDINGS = 8  # units in the last place that exp, log, tanh and the like may be wrong by, doubled
+FUNCTION_ROUNDINGS = 8  # libraries promise 4 units in the last place for exp, log and tanh; a fraction and a sum follow
 
 
 def nonnegative(expression: Any) -> bool:
@@ -105,6 +104,7 @@ class Count:
 
     @property
     def expression(self) -> Any:
+        """The count as an expression in sizes."""
         return Add(*(number * Mul(*sizes) for sizes, number in self.terms.items()))
 
 
@@ -127,23 +127,19 @@ def exact() -> Error:
     return Error(relative=Count())
 
 
+def _over_indices(total: Callable[..., Any], indices: Iterable[Index], expression: Any) -> Any:
+    """A reduction over those of the indices that the expression has."""
+    present = [index for index in indices if index in free_indices(expression)]
+    return total(expression, *present) if present else expression
+
+
 def _sum_over(indices: Iterable[Index], expression: Any) -> Any:
-    """The total of a sum, term by term, counting the indices that a term does not have."""
-    totals = []
+    """The total of a sum, term by term so that each is one product; an index that a term lacks counts its size."""
+    terms = []
     for term in Add.make_args(expression):
-        present = [index for index in indices if index in free_indices(term)]
-        absent = Mul(*(Size(index.ranges_over) for index in indices if index not in free_indices(term)))
-        totals.append(absent * (Total(term, *present) if present else term))
-    return Add(*totals)
-
-
-def _largest_over(node: Extreme, expression: Any) -> Any:
-    present = [index for index in node.indices if index in free_indices(expression)]
-    if not present:
-        return expression
-    if free_indices(node.where) & set(node.indices) <= set(present):
-        return Extreme.__new__(_largest, expression, *present, where=node.where, empty=0)
-    return _largest(expression, *present)
+        absent = [Size(index.ranges_over) for index in indices if index not in free_indices(term)]
+        terms.append(Mul(*absent) * _over_indices(Total, indices, term))
+    return Add(*terms)
 
 
 def _growth(error: Any) -> Any:
@@ -151,97 +147,255 @@ def _growth(error: Any) -> Any:
     return error * exp(error)
 
 
+def _relative_to(value: Any, error: Any) -> Any:
+    """A bound on the logarithm of the ratio between a value and one that differs by at most the error."""
+    return error / Max(Abs(value) - error, 0, evaluate=False)
+
+
 class RoundingAnalysis:
-    """Derives error bounds and remembers those of definitions, which become observables of their own."""
+    """Derives errors of expressions; the absolute ones of definitions become observables of their own.
+
+    >>> x = Observable("x", words="a state", state=True)
+    >>> RoundingAnalysis().margin_bound(Claim(x**2, "<=", 1 + x**4))
+    EPSILON*(5*x**4 + 4) + ...
+    """
 
     def __init__(self, leaf_errors: Mapping[Any, Error] | None = None) -> None:
-        self._known: dict[tuple[Any, bool], Error] = {(leaf, False): error for leaf, error in (leaf_errors or {}).items()}
-        self._member_errors: dict[Member, Observable] = {}
+        self._known = {(leaf, False): error for leaf, error in (leaf_errors or {}).items()}
+        self.member_errors: dict[Member, Observable] = {}
 
     def margin_bound(self, claim: Claim) -> Any:
         """A bound on the rounding error of the difference of the two sides of a claim."""
-        left = self.error(claim.lhs).bound(claim.lhs)
-        right = self.error(claim.rhs).bound(claim.rhs)
+        left, right = (self.error(side).bound(side) for side in (claim.lhs, claim.rhs))
         return left + right + EPSILON * Abs(claim.lhs - claim.rhs)
+
+    def error(self, expression: Any, later: bool = False) -> Error:
+        """The error of an expression, or that of its value one step later."""
+        key = (expression, later)
+        if key not in self._known:
+            self._known[key] = _Rule(self, later).error(expression)
+        return self._known[key]
 
     def member_error(self, member: Member) -> Observable:
         """The observable that stands for the error of a member of a recurrence."""
-        if member not in self._member_errors:
+        if member not in self.member_errors:
             name = f"rounding_of_{member.name}"
-            self._member_errors[member] = Observable(name, words=f"rounding error of {member.name}", nonnegative=True)
-        return self._member_errors[member]
+            self.member_errors[member] = Observable(name, words=f"rounding error of {member.name}", nonnegative=True)
+        return self.member_errors[member]
 
-    @property
-    def member_errors(self) -> Mapping[Member, Observable]:
-        return self._member_errors
 
-    def error(self, expression: Any, later: bool = False) -> Error:
-        """The error of an expression, or of its value one step later."""
-        key = (expression, later)
-        if key not in self._known:
-            self._known[key] = self._derive(expression, later)
-        return self._known[key]
+@dataclass(frozen=True)
+class _Rule:
+    """The rule for each kind of node, now or one step later."""
 
-    def _derive(self, node: Any, later: bool) -> Error:
-        def value(part: Any) -> Any:
-            return After(part) if later else part
+    analysis: RoundingAnalysis
+    later: bool
 
-        def bound(part: Any) -> Any:
-            return self.error(part, later).bound(value(part))
+    def value(self, part: Any) -> Any:
+        return After(part) if self.later else part
 
+    def size(self, part: Any) -> Any:
+        """The absolute value; that of a product factor by factor, so that a total of it is still one product."""
+        return Mul(*map(self.size, part.args)) if isinstance(part, Mul) else Abs(self.value(part))
+
+    def bound(self, part: Any) -> Any:
+        return self.analysis.error(part, self.later).bound(self.value(part))
+
+    def relative(self, part: Any) -> Count | None:
+        return self.analysis.error(part, self.later).relative
+
+    def relatives(self, parts: Iterable[Any]) -> list[Count] | None:
+        """The relative counts of the parts, if all have one."""
+        counts = [self.relative(part) for part in parts]
+        return None if None in counts else [count for count in counts if count is not None]
+
+    def error(self, node: Any) -> Error:
         match node:
             case Member():
-                return Error(absolute=value(self.member_error(node)))
+                return Error(absolute=self.value(self.analysis.member_error(node)))
             case Observable():
-                return self._observable_error(node, (), later)
+                return self._observable(node, ())
             case Element():
-                return self._observable_error(node.observable, node.indices, later)
+                return self._observable(node.observable, node.indices)
             case Size() | Same() | StepNumber():
                 return exact()
             case After():
-                return self.error(node.args[0], later=True)
-            case AtStart():
-                inner = self.error(node.args[0])
-                return inner if inner.relative is not None else Error(absolute=AtStart(inner.absolute))
-            case AtEvent():
-                inner = self.error(node.args[0])
-                return inner if inner.relative is not None else Error(absolute=AtEvent(inner.absolute, node.event))
+                return self.analysis.error(node.args[0], later=True)
+            case AtStart() | AtEvent():
+                inner = self.analysis.error(node.args[0])
+                if inner.relative is not None:
+                    return inner
+                return Error(absolute=node.func(inner.absolute, *node.args[1:]))
             case Accumulated():
-                return self._accumulated_error(node, value)
+                return self._accumulated(node)
             case Add():
-                return self._sum_error(node, later, value)
+                return self._sum(node)
             case Mul():
-                return self._product_error(node.args, later, value)
+                return self._product(node.args)
             case Pow():
-                return self._power_error(node, later, value)
+                return self._power(node)
             case Abs():
-                return self.error(node.args[0], later)
+                return self.analysis.error(node.args[0], self.later)
             case Max() | Min():
-                return self._choice_error(node, later, bound)
+                return self._choice(node)
             case Total():
-                return self._total_error(node, later, value)
+                return self._total(node)
             case Extreme():
-                return self._extreme_error(node, later, value)
+                return self._extreme(node)
             case Softmax():
-                spread = bound(node.body) + 2 * EPSILON * Abs(value(node.body))
-                widest = _largest(spread, node.index) if node.index in free_indices(spread) else spread
-                relative = (Count(1, Size(node.index.ranges_over)) + 3 * FUNCTION_ROUNDINGS).expression * EPSILON
-                return Error(absolute=value(node) * (_growth(2 * widest) + relative))
-            case exp() | Logistic():
-                if self.error(node.args[0], later).relative == 0:
-                    return Error(relative=Count(FUNCTION_ROUNDINGS))
-                return Error(absolute=value(node) * (_growth(bound(node.args[0])) + FUNCTION_ROUNDINGS * EPSILON))
-            case Softplus():
-                inner = bound(node.args[0])
-                return Error(absolute=value(node) * (_growth(inner) + FUNCTION_ROUNDINGS * EPSILON))
-            case tanh():
-                return Error(absolute=bound(node.args[0]) + FUNCTION_ROUNDINGS * EPSILON * Abs(value(node)))
-            case log():
-                argument = node.args[0]
-                distance = Max(Abs(value(argument)) - bound(argument), 0)
-                return Error(absolute=bound(argument) / distance + FUNCTION_ROUNDINGS * EPSILON * Abs(value(node)))
+                return self._softmax(node)
+            case exp() | Logistic() | Softplus() | tanh() | log():
+                return self._function(node)
             case _ if node.is_number:
                 dyadic = node.is_Rational and node.q & (node.q - 1) == 0 and abs(node.p) < 2**53
                 return exact() if dyadic else Error(relative=Count(1))
             case _:
                 refuse(f"{node}", f"no rounding rule is known for {type(node).__name__}")
+
+    def _observable(self, observable: Observable, indices: tuple[Any, ...]) -> Error:
+        if observable.state:
+            if not self.later:
+                return exact()
+            if observable.next_value is None:
+                return Error(relative=Count(1))
+            formula = observable.next_value
+            error = self.analysis.error(formula.expression)
+        elif observable.definition is not None:
+            formula = observable.definition
+            error = self.analysis.error(formula.expression, self.later and not observable.constant)
+        elif observable.constant:
+            return exact()
+        else:
+            refuse(f"observable {observable.name}", "it is neither data nor state and has no definition", observable.place)
+        return error if error.relative is not None else self._named(observable, formula, error, indices)
+
+    def _named(self, observable: Observable, formula: Formula, error: Error, indices: tuple[Any, ...]) -> Error:
+        """The absolute error of a definition as an observable, at the given indices."""
+        key = (("error of", observable), self.later)
+        slots = [slot for slot, dummy in enumerate(formula.indices) if dummy in free_indices(error.absolute)]
+        if key not in self.analysis._known:
+            named = Observable(
+                f"rounding_of_{observable.name}{'_later' if self.later else ''}",
+                *(observable.index_sets[slot] for slot in slots),
+                words=f"rounding error of {observable.name}",
+                constant=observable.constant,
+                nonnegative=True,
+            )
+            named.definition = Formula(tuple(formula.indices[slot] for slot in slots), error.absolute)
+            self.analysis._known[key] = Error(absolute=named)
+        named = self.analysis._known[key].absolute
+        return Error(absolute=named[tuple(indices[slot] for slot in slots)] if slots else named)
+
+    def _accumulated(self, node: Accumulated) -> Error:
+        body, since = node.args
+        error = self.analysis.error(body)
+        if error.relative is not None:
+            terms = node if nonnegative(body) else Accumulated(Abs(body), since)
+            return Error(absolute=self.value((error.relative.expression + STEP) * EPSILON * terms))
+        terms = STEP * EPSILON * Accumulated(Abs(body), since)
+        return Error(absolute=self.value(Accumulated(error.absolute, since) + terms))
+
+    def _sum(self, node: Add) -> Error:
+        counts = self.relatives(node.args)
+        roundings = len(node.args) - 1
+        if counts is not None and all(map(nonnegative, node.args)):
+            return Error(relative=_largest_count(counts) + roundings)
+        partial_sums = self.size(node) if roundings == 1 else roundings * Add(*map(self.size, node.args))
+        return Error(absolute=Add(*map(self.bound, node.args)) + EPSILON * partial_sums)
+
+    def _product(self, factors: tuple[Any, ...]) -> Error:
+        certain = [factor for factor in factors if self.relative(factor) is not None]
+        uncertain = [factor for factor in factors if self.relative(factor) is None]
+        count = Count(max(sum(not _power_of_two(factor) for factor in factors) - 1, 0))
+        for each in self.relatives(certain) or ():
+            count = count + each
+        if not uncertain:
+            return Error(relative=count)
+        error = count.expression * EPSILON * Mul(*map(self.size, factors))
+        reach = Mul(*map(self.size, certain))
+        for number, factor in enumerate(uncertain):
+            error += reach * self.bound(factor) * Mul(*map(self.size, uncertain[number + 1 :]))
+            reach *= self.size(factor) + self.bound(factor)
+        return Error(absolute=error)
+
+    def _power(self, node: Pow) -> Error:
+        base, exponent = node.args
+        if not exponent.is_Rational:
+            return self._function(exp(exponent * log(base), evaluate=False))
+        count = self.relative(base)
+        roundings = max(int(abs(exponent)), 1) if exponent.is_Integer or exponent == sympy.S.Half else FUNCTION_ROUNDINGS
+        if count is not None:
+            return Error(relative=count * max(int(sympy.ceiling(abs(exponent))), 1) + roundings)
+        own = roundings * EPSILON * self.size(node)
+        error = self.bound(base)
+        if exponent == sympy.S.Half:
+            return Error(absolute=Min(error / self.size(node), sqrt(error), evaluate=False) + own)
+        if exponent.is_Integer and exponent > 0:
+            return Error(absolute=exponent * error * (self.size(base) + error) ** (exponent - 1) + own)
+        return Error(absolute=self.size(node) * _growth(abs(exponent) * _relative_to(self.value(base), error)) + own)
+
+    def _choice(self, node: Any) -> Error:
+        counts = self.relatives(node.args)
+        one_sign = (any if isinstance(node, Max) else all)(map(nonnegative, node.args))
+        if counts is not None and one_sign:
+            return Error(relative=_largest_count(counts))
+        return Error(absolute=Add(*map(self.bound, node.args)))
+
+    def _total(self, node: Total) -> Error:
+        terms = Count(1, *(Size(index.ranges_over) for index in node.indices))
+        count = self.relative(node.body)
+        if count is not None and nonnegative(node.body):
+            return Error(relative=count + terms)
+        partial_sums = EPSILON * _sum_over(node.indices, self.size(node.body))
+        if count is not None:
+            return Error(absolute=(count + terms).expression * partial_sums)
+        return Error(absolute=_sum_over(node.indices, self.bound(node.body)) + terms.expression * partial_sums)
+
+    def _extreme(self, node: Extreme) -> Error:
+        count = self.relative(node.body)
+        if count is not None and nonnegative(node):
+            return Error(relative=count + 1)
+
+        def largest(expression: Any, *indices: Index) -> Any:
+            masked = free_indices(node.where) & set(node.indices) <= set(indices)
+            return Largest(expression, *indices, where=node.where if masked else None)
+
+        return Error(absolute=_over_indices(largest, node.indices, self.bound(node.body)) + EPSILON * Abs(node.empty))
+
+    def _softmax(self, node: Softmax) -> Error:
+        shift = self.bound(node.body) + 2 * EPSILON * self.size(node.body)
+        roundings = Count(1, Size(node.index.ranges_over)) + 3 * FUNCTION_ROUNDINGS
+        relative = _growth(2 * _over_indices(Largest, [node.index], shift)) + roundings.expression * EPSILON
+        return Error(absolute=self.size(node) * relative)
+
+    def _function(self, node: Any) -> Error:
+        (argument,) = node.args
+        if isinstance(node, tanh) and (count := self.relative(argument)) is not None:
+            return Error(relative=count + FUNCTION_ROUNDINGS)
+        own = FUNCTION_ROUNDINGS * EPSILON * self.size(node)
+        inner = self.bound(argument)
+        if isinstance(node, tanh):
+            passed_on = inner
+        elif isinstance(node, log):
+            passed_on = _relative_to(self.value(argument), inner)
+        elif inner == 0:
+            return Error(relative=Count(FUNCTION_ROUNDINGS))
+        else:
+            passed_on = self.size(node) * _growth(inner)
+            if isinstance(node, Softplus):
+                passed_on = Min(passed_on, inner, evaluate=False)
+        return Error(absolute=passed_on + own)
+
+
+def _largest_count(counts: Iterable[Count]) -> Count:
+    largest = Count()
+    for count in counts:
+        largest = largest.larger(count)
+    return largest
+
+
+def _power_of_two(factor: Any) -> bool:
+    if not factor.is_Rational:
+        return False
+    size = max(abs(factor.p), factor.q)
+    return min(abs(factor.p), factor.q) == 1 and size & (size - 1) == 0

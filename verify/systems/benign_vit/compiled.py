@@ -10,10 +10,14 @@ for _inner in (
     kernels.read_out,
     kernels.logistic_loss,
     kernels.attention_gradient,
-    kernels.scores,
+    kernels.gather,
     kernels.forward,
-    kernels.backward,
+    kernels.drive,
     kernels.record,
+    kernels.backward,
+    kernels.row_squares,
+    kernels.measure_state,
+    kernels.measure_change,
 ):
     register_jitable(_inner)
 
@@ -23,4 +27,5 @@ _jit = njit(cache=True, error_model="numpy", nogil=True)
 advance = _jit(kernels.advance)
 advance_weights = _jit(kernels.advance_weights)
 forward = _jit(kernels.forward)
+drive = _jit(kernels.drive)
 backward = _jit(kernels.backward)

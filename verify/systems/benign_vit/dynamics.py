@@ -11,7 +11,7 @@ import numpy as np
 from verify.engines.stretch import Stretch
 from verify.systems.benign_vit import compiled
 from verify.systems.benign_vit.instance import Instance, TokenTable
-from verify.systems.benign_vit.kernels import Array, Integers, Recording, Workspace
+from verify.systems.benign_vit.kernels import Array, Integers, Norms, Recording, Workspace
 from verify.systems.benign_vit.testing import TestSamples
 
 ITEM = 8
@@ -33,11 +33,18 @@ def weights_cost(tokens: int, d: int, d_h: int) -> float:
     return 4.0 * tokens * float(d) * d_h
 
 
+PROBES = 2
+"""Random directions on which the balance of queries and keys is followed at every step."""
+
+
 def workspace(samples: int, tokens: int, distinct: int, rank: int) -> Workspace:
-    square = (samples, tokens, tokens)
+    """The buffers of one step."""
+    square, drive = (samples, tokens, tokens), (samples, tokens, rank)
     return Workspace(
-        queries=np.empty((tokens, rank)),
-        keys=np.empty((tokens, rank)),
+        queries=np.empty(drive),
+        keys=np.empty(drive),
+        query_drive=np.empty(drive),
+        key_drive=np.empty(drive),
         score=np.empty(square),
         attention=np.empty(square),
         pull=np.empty(square),
@@ -52,35 +59,70 @@ def workspace(samples: int, tokens: int, distinct: int, rank: int) -> Workspace:
 
 
 class _Recorder:
-    """The buffers of a stretch, grown to the longest asked for."""
+    """The buffers of a stretch, grown to the longest asked for; norms only where they are wanted."""
 
-    def __init__(self, samples: int, tokens: int, distinct: int) -> None:
-        self._shapes = {
-            "score": (samples, tokens, tokens),
-            "attention": (samples, tokens, tokens),
+    def __init__(self, samples: int, tokens: int, distinct: int, rank: int, norms: bool) -> None:
+        places = (samples, tokens)
+        self._shapes: dict[str, tuple[int, ...]] = {
+            "score": (*places, tokens),
+            "attention": (*places, tokens),
+            "attention_gradient": (*places, tokens),
             "value": (distinct,),
             "output": (samples,),
             "loss_derivative": (samples,),
             "loss": (),
         }
+        self._norm_shapes: dict[str, tuple[int, ...]] = {
+            "square": (distinct, 2),
+            "change": (distinct, 2),
+            "query_drive": places,
+            "key_drive": places,
+            "query_overlap": places,
+            "key_overlap": places,
+            "probe": (distinct, 2 * PROBES),
+        }
+        directions = np.random.Generator(np.random.PCG64(0)).standard_normal((rank, PROBES))
+        self._norms = norms
+        self._buffers = {
+            "directions": directions,
+            "before": np.empty((distinct, 2 * rank)),
+            "scratch": np.empty((distinct, 2 * rank)),
+            "scratch_drive": np.empty((*places, rank)),
+            "ones": np.ones(rank),
+        }
         self._states = 0
-        self.recording = self._take(0)
+        self._take(0)
 
     @property
     def bytes_per_step(self) -> int:
-        return ITEM * sum(int(np.prod(shape)) for shape in self._shapes.values())
+        shapes = [*self._shapes.values(), *(self._norm_shapes.values() if self._norms else [])]
+        return ITEM * sum(int(np.prod(shape)) for shape in shapes)
 
-    def for_steps(self, steps: int) -> Recording:
+    def for_steps(self, steps: int) -> tuple[Recording, Norms]:
         if steps + 1 > self._states:
-            self._states = steps + 1
-            self.recording = self._take(self._states)
-        return self.recording
+            self._take(steps + 1)
+        return self._recording, self._measured
 
-    def _take(self, states: int) -> Recording:
-        return Recording(**{name: np.empty((states, *shape)) for name, shape in self._shapes.items()})
+    def _take(self, states: int) -> None:
+        self._states = states
+        self._recording = Recording(**{name: np.empty((states, *shape)) for name, shape in self._shapes.items()})
+        measured = states if self._norms else 0
+        self._measured = Norms(
+            **{name: np.empty((measured, *shape)) for name, shape in self._norm_shapes.items()}, **self._buffers
+        )
 
     def arrays(self, steps: int) -> dict[str, Array]:
-        return {name: array[: steps + 1] for name, array in self.recording._asdict().items()}
+        """The observables of the states of a stretch of so many steps; increments have one entry less."""
+        arrays = {name: array[: steps + 1] for name, array in self._recording._asdict().items()}
+        if self._norms:
+            norms = self._measured
+            arrays["query_square"], arrays["key_square"] = np.moveaxis(norms.square[: steps + 1], 2, 0)
+            arrays["query_change"], arrays["key_change"] = np.moveaxis(norms.change[:steps], 2, 0)
+            for name in ("query_drive", "key_drive", "query_overlap", "key_overlap"):
+                arrays[name] = getattr(norms, name)[: steps + 1]
+            arrays["query_probe"] = norms.probe[: steps + 1, :, :PROBES]
+            arrays["key_probe"] = norms.probe[: steps + 1, :, PROBES:]
+        return arrays
 
 
 def _offsets(keep: Sequence[int], here: int) -> Integers:
@@ -102,7 +144,7 @@ class Reduced:
 
     name = "reduced"
 
-    def __init__(self, instance: Instance, table: TokenTable, test: TestSamples | None) -> None:
+    def __init__(self, instance: Instance, table: TokenTable, test: TestSamples | None, norms: bool = False) -> None:
         assert instance.step_size is not None
         self._labels = instance.y
         self._step_size = instance.step_size
@@ -118,7 +160,7 @@ class Reduced:
         self._test = None if test is None else _TestOverlaps(instance, table, test, frame)
         samples, tokens = table.token_at.shape
         self._work = workspace(samples, tokens, len(self._values), self._states.shape[1] // 2)
-        self._recorder = _Recorder(samples, tokens, len(self._values))
+        self._recorder = _Recorder(samples, tokens, len(self._values), self._states.shape[1] // 2, norms)
         self.step = 0
 
     @property
@@ -134,7 +176,7 @@ class Reduced:
     def advance(self, steps: int, loss_target: float, keep: Sequence[int]) -> Stretch:
         """Make up to `steps` steps; see `verify.engines.stretch.Dynamics`."""
         first, start = self.step, self.save()
-        recording = self._recorder.for_steps(steps)
+        recording, norms = self._recorder.for_steps(steps)
         kept_dual = np.empty((len(keep), *self._dual.shape))
         kept_value_dual = np.empty((len(keep), *self._value_dual.shape))
         made = compiled.advance(
@@ -151,6 +193,7 @@ class Reduced:
             loss_target,
             self._work,
             recording,
+            norms,
             _offsets(keep, first),
             kept_dual,
             kept_value_dual,
@@ -216,19 +259,21 @@ class FullWeights:
 
     name = "weights"
 
-    def __init__(self, instance: Instance, table: TokenTable, test: TestSamples | None) -> None:
+    def __init__(self, instance: Instance, table: TokenTable, test: TestSamples | None, norms: bool = False) -> None:
         assert instance.step_size is not None
         self._labels = instance.y
         self._step_size = instance.step_size
         self._w_O = instance.w_O
         self._tokens = table.tokens
+        self._transposed = np.ascontiguousarray(table.tokens.T)
         self._token_at = table.token_at
         self._weights_qk = np.ascontiguousarray(np.hstack([instance.W_Q, instance.W_K]))
         self._weights_v = instance.W_V.copy()
+        self._weights_increment = np.empty_like(self._weights_qk)
         self._test = test
         samples, tokens = table.token_at.shape
         self._work = workspace(samples, tokens, len(table.tokens), instance.W_Q.shape[1])
-        self._recorder = _Recorder(samples, tokens, len(table.tokens))
+        self._recorder = _Recorder(samples, tokens, len(table.tokens), instance.W_Q.shape[1], norms)
         self.step = 0
 
     @property
@@ -244,7 +289,7 @@ class FullWeights:
     def advance(self, steps: int, loss_target: float, keep: Sequence[int]) -> Stretch:
         """Make up to `steps` steps; see `verify.engines.stretch.Dynamics`."""
         first, start = self.step, self.save()
-        recording = self._recorder.for_steps(steps)
+        recording, norms = self._recorder.for_steps(steps)
         kept_qk = np.empty((len(keep), *self._weights_qk.shape))
         kept_v = np.empty((len(keep), *self._weights_v.shape))
         made = compiled.advance_weights(
@@ -259,6 +304,9 @@ class FullWeights:
             loss_target,
             self._work,
             recording,
+            norms,
+            self._transposed,
+            self._weights_increment,
             _offsets(keep, first),
             kept_qk,
             kept_v,

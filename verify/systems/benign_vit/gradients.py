@@ -27,7 +27,8 @@ def loss_and_gradients(instance: Instance) -> tuple[float, dict[str, Array]]:
     values = table.tokens @ (instance.W_V @ instance.w_O)
     work = workspace(*table.token_at.shape, len(values), instance.W_Q.shape[1])
     loss = compiled.forward(states, values, table.token_at, instance.y, work)
-    compiled.backward(states, table.token_at, instance.y, work)
+    compiled.drive(work)
+    compiled.backward(table.token_at, instance.y, work)
     by_query, by_key = np.split(-table.tokens.T @ work.direction, 2, axis=1)
     by_value = -np.outer(table.tokens.T @ work.value_direction, instance.w_O)
     return float(loss), {"W_Q": by_query, "W_K": by_key, "W_V": by_value}

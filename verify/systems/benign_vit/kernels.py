@@ -19,13 +19,14 @@ Integers = NDArray[np.int64]
 class Workspace(NamedTuple):
     """Buffers of one step, taken once a run.
 
-    Shapes: `queries`, `keys` (M, r); `score`, `attention`, `pull` (N, M, M); `token_value` (N, M);
-    `output`, `loss_derivative` (N,); `direction`, `increment` (P, 2r); `value_direction`,
-    `value_increment` (P,).
+    Shapes: `queries`, `keys`, `query_drive`, `key_drive` (N, M, r); `score`, `attention`, `pull` (N, M, M); `token_value`
+    (N, M); `output`, `loss_derivative` (N,); `direction`, `increment` (P, 2r); `value_direction`, `value_increment` (P,).
     """
 
     queries: Array
     keys: Array
+    query_drive: Array
+    key_drive: Array
     score: Array
     attention: Array
     pull: Array
@@ -41,15 +42,41 @@ class Workspace(NamedTuple):
 class Recording(NamedTuple):
     """What a stretch keeps of each of its states; the leading axis is the step.
 
-    Shapes after it: `score`, `attention` (N, M, M); `value` (P,); `output`, `loss_derivative` (N,); `loss` ().
+    Shapes after it: `score`, `attention`, `attention_gradient` (N, M, M); `value` (P,); `output`, `loss_derivative` (N,);
+    `loss` ().
     """
 
     score: Array
     attention: Array
+    attention_gradient: Array
     value: Array
     output: Array
     loss_derivative: Array
     loss: Array
+
+
+class Norms(NamedTuple):
+    """What statements about queries and keys need besides; recorded only where statements are checked.
+
+    Shapes after the step: `square` (P, 2) of `|q_p|^2, |k_p|^2`; `change` (P, 2) of `|q_p(t+1) - q_p(t)|` and the same for keys;
+    `query_drive`, `key_drive` (N, M) of `|sum_j A_{n,l,j} k_{(n,j)}|` and `|sum_l A_{n,l,j} q_{(n,l)}|`;
+    `query_overlap`, `key_overlap` (N, M) of `<q_{(n,l)}, q_{(n,1)}>` and the same for keys; `probe` (P, 2Z) of `<q_p, z>`, `<k_p, z>`
+    for Z probe directions. `directions` (r, Z) are these; `before`, `scratch` (P, 2r),
+    `scratch_drive` (N, M, r) and `ones` (r,) are buffers.
+    """
+
+    square: Array
+    change: Array
+    query_drive: Array
+    key_drive: Array
+    query_overlap: Array
+    key_overlap: Array
+    probe: Array
+    directions: Array
+    before: Array
+    scratch: Array
+    scratch_drive: Array
+    ones: Array
 
 
 def attend(score: Array, attention: Array) -> None:
@@ -102,61 +129,105 @@ def attention_gradient(attention: Array, token_value: Array, pull: Array) -> Non
                 pull[n, l, j] = attention[n, l, j] * (token_value[n, j] - mean) / queries
 
 
-def scores(states: Array, token_at: Integers, queries: Array, keys: Array, score: Array) -> None:
-    """`s_{n,l,j} = <q_{(n,l)}, k_{(n,j)}>`."""
+def gather(states: Array, token_at: Integers, queries: Array, keys: Array) -> None:
+    """Queries `q_{(n,l)}` and keys `k_{(n,j)}` of each sample's tokens, side by side in memory."""
     rank = states.shape[1] // 2
     for n in range(token_at.shape[0]):
         for i in range(token_at.shape[1]):
-            queries[i] = states[token_at[n, i], :rank]
-            keys[i] = states[token_at[n, i], rank:]
-        np.dot(queries, keys.T, score[n])
+            row = token_at[n, i]
+            for c in range(rank):
+                queries[n, i, c] = states[row, c]
+                keys[n, i, c] = states[row, rank + c]
 
 
 def forward(states: Array, values: Array, token_at: Integers, labels: Array, work: Workspace) -> float:
-    """Scores, attention, outputs and loss derivatives into `work`; returns the training loss."""
-    scores(states, token_at, work.queries, work.keys, work.score)
-    attend(work.score, work.attention)
+    """Scores `s_{n,l,j} = <q_{(n,l)}, k_{(n,j)}>`, attention, its gradient, outputs and loss derivatives; returns the loss."""
+    gather(states, token_at, work.queries, work.keys)
     for n in range(token_at.shape[0]):
+        np.dot(work.queries[n], work.keys[n].T, work.score[n])
         for i in range(token_at.shape[1]):
             work.token_value[n, i] = values[token_at[n, i]]
+    attend(work.score, work.attention)
+    attention_gradient(work.attention, work.token_value, work.pull)
     read_out(work.attention, work.token_value, work.output)
     return logistic_loss(labels, work.output, work.loss_derivative)
+
+
+def drive(work: Workspace) -> None:
+    """`sum_j A_{n,l,j} k_{(n,j)}` and `sum_l A_{n,l,j} q_{(n,l)}`, after `forward`."""
+    for n in range(work.pull.shape[0]):
+        np.dot(work.pull[n], work.keys[n], work.query_drive[n])
+        np.dot(work.pull[n].T, work.queries[n], work.key_drive[n])
 
 
 def record(recording: Recording, t: int, values: Array, work: Workspace, loss: float) -> None:
     """Keep the state of offset `t`, after `forward`."""
     recording.score[t] = work.score
     recording.attention[t] = work.attention
+    recording.attention_gradient[t] = work.pull
     recording.value[t] = values
     recording.output[t] = work.output
     recording.loss_derivative[t] = work.loss_derivative
     recording.loss[t] = loss
 
 
-def backward(states: Array, token_at: Integers, labels: Array, work: Workspace) -> None:
-    """The coefficients of the tokens in `-dL/dW`, after `forward`.
+def backward(token_at: Integers, labels: Array, work: Workspace) -> None:
+    """The coefficients of the tokens in `-dL/dW`, after `forward` and `drive`.
 
     `-dL/dW_Q = sum_p x_p direction_p[:r]^T`, `-dL/dW_K = sum_p x_p direction_p[r:]^T` and
     `-dL/dW_V = sum_p value_direction_p x_p w_O^T`.
     """
     samples, tokens = token_at.shape
-    rank = states.shape[1] // 2
     direction, value_direction = work.direction, work.value_direction
-    attention_gradient(work.attention, work.token_value, work.pull)
+    rank = direction.shape[1] // 2
     direction[:] = 0.0
     value_direction[:] = 0.0
     for n in range(samples):
         weight = labels[n] * work.loss_derivative[n] / samples
-        for l in range(tokens):
-            query = token_at[n, l]
-            for j in range(tokens):
-                key = token_at[n, j]
-                pull = weight * work.pull[n, l, j]
-                for c in range(rank):
-                    direction[query, c] += pull * states[key, rank + c]
-                for c in range(rank):
-                    direction[key, rank + c] += pull * states[query, c]
-                value_direction[key] += weight * work.attention[n, l, j] / tokens
+        for i in range(tokens):
+            row = token_at[n, i]
+            for c in range(rank):
+                direction[row, c] += weight * work.query_drive[n, i, c]
+                direction[row, rank + c] += weight * work.key_drive[n, i, c]
+            attended = 0.0
+            for l in range(tokens):
+                attended += work.attention[n, l, i]
+            value_direction[row] += weight * attended / tokens
+
+
+def row_squares(matrix: Array, ones: Array, squares: Array) -> None:
+    """Sums of squares of the rows of `matrix`, which is overwritten by its squares."""
+    matrix *= matrix
+    np.dot(matrix, ones, squares)
+
+
+def measure_state(states: Array, work: Workspace, norms: Norms, t: int) -> None:
+    """Record the norms, overlaps and probes of the state of offset `t`, after `drive`."""
+    tokens, width = states.shape
+    samples, places, rank = work.queries.shape
+    scratch, drive_scratch = norms.scratch, norms.scratch_drive
+    scratch[:] = states
+    row_squares(scratch.reshape(2 * tokens, rank), norms.ones, norms.square[t].reshape(2 * tokens))
+    drive_scratch[:] = work.query_drive
+    row_squares(drive_scratch.reshape(samples * places, rank), norms.ones, norms.query_drive[t].reshape(samples * places))
+    drive_scratch[:] = work.key_drive
+    row_squares(drive_scratch.reshape(samples * places, rank), norms.ones, norms.key_drive[t].reshape(samples * places))
+    np.sqrt(norms.query_drive[t], norms.query_drive[t])
+    np.sqrt(norms.key_drive[t], norms.key_drive[t])
+    for n in range(samples):
+        np.dot(work.queries[n], work.queries[n, 0], norms.query_overlap[t, n])
+        np.dot(work.keys[n], work.keys[n, 0], norms.key_overlap[t, n])
+    np.dot(states.reshape(2 * tokens, rank), norms.directions, norms.probe[t].reshape(2 * tokens, norms.directions.shape[1]))
+
+
+def measure_change(before: Array, states: Array, norms: Norms, t: int) -> None:
+    """Record how far each query and key moved from the state of offset `t` to the next, as the difference of the states."""
+    tokens, width = states.shape
+    scratch = norms.scratch
+    scratch[:] = states
+    scratch -= before
+    row_squares(scratch.reshape(2 * tokens, width // 2), norms.ones, norms.change[t].reshape(2 * tokens))
+    np.sqrt(norms.change[t], norms.change[t])
 
 
 def advance(
@@ -173,6 +244,7 @@ def advance(
     loss_target: float,
     work: Workspace,
     recording: Recording,
+    norms: Norms,
     kept: Integers,
     kept_dual: Array,
     kept_value_dual: Array,
@@ -182,10 +254,11 @@ def advance(
     `gram` (P, P) are the inner products of the tokens, `readout` is `|w_O|^2`. `dual` (P, 2r) and
     `value_dual` (P,) add up the directions, so that a weight matrix is its start plus
     `sum_p x_p dual_p^T`: states, and what any further token would see, follow from them. They are copied to
-    `kept_dual[i]`, `kept_value_dual[i]` at the offsets `kept[i]`, which ascend. Stops at the first state
+    `kept_dual[i]`, `kept_value_dual[i]` at the offsets `kept[i]`, which ascend. `norms` are recorded unless empty. Stops at the first state
     whose loss is at most `loss_target` or not finite. Returns the steps made.
     """
     copied = 0
+    measured = norms.square.shape[0] > 0
     direction, value_direction = work.direction, work.value_direction
     increment, value_increment = work.increment, work.value_increment
     for t in range(steps + 1):
@@ -195,15 +268,22 @@ def advance(
             kept_dual[copied] = dual
             kept_value_dual[copied] = value_dual
             copied += 1
+        drive(work)
+        if measured:
+            measure_state(states, work, norms, t)
         if t == steps or loss <= loss_target or not np.isfinite(loss):
             return t
-        backward(states, token_at, labels, work)
+        backward(token_at, labels, work)
         direction *= step_size
         value_direction *= step_size
         np.dot(gram, direction, increment)
         np.dot(gram, value_direction, value_increment)
         value_increment *= readout
+        if measured:
+            norms.before[:] = states
         states += increment
+        if measured:
+            measure_change(norms.before, states, norms, t)
         values += value_increment
         dual += direction
         value_dual += value_direction
@@ -222,35 +302,47 @@ def advance_weights(
     loss_target: float,
     work: Workspace,
     recording: Recording,
+    norms: Norms,
+    transposed: Array,
+    weights_increment: Array,
     kept: Integers,
     kept_weights_qk: Array,
     kept_weights_v: Array,
 ) -> int:
     """The same on the weights themselves: `weights_qk = [W_Q, W_K]` (d, 2 d_h), `weights_v = W_V` (d, d_v).
 
-    `tokens` (P, d) are the distinct tokens, `readout` is `w_O` (d_v,).
+    `tokens` (P, d) are the distinct tokens and `transposed` their transpose, `readout` is `w_O` (d_v,);
+    `weights_increment` is a buffer like `weights_qk`.
     """
     copied = 0
-    transposed = np.ascontiguousarray(tokens.T)
+    measured = norms.square.shape[0] > 0
     value_map = np.empty(tokens.shape[1])
     values, states = work.value_increment, work.increment
     direction, value_direction = work.direction, work.value_direction
     for t in range(steps + 1):
+        if measured and t > 0:
+            norms.before[:] = states
         np.dot(tokens, weights_qk, states)
         np.dot(weights_v, readout, value_map)
         np.dot(tokens, value_map, values)
+        if measured and t > 0:
+            measure_change(norms.before, states, norms, t - 1)
         loss = forward(states, values, token_at, labels, work)
         record(recording, t, values, work, loss)
         if copied < kept.shape[0] and kept[copied] == t:
             kept_weights_qk[copied] = weights_qk
             kept_weights_v[copied] = weights_v
             copied += 1
+        drive(work)
+        if measured:
+            measure_state(states, work, norms, t)
         if t == steps or loss <= loss_target or not np.isfinite(loss):
             return t
-        backward(states, token_at, labels, work)
+        backward(token_at, labels, work)
         direction *= step_size
         value_direction *= step_size
-        weights_qk += np.dot(transposed, direction)
+        np.dot(transposed, direction, weights_increment)
+        weights_qk += weights_increment
         np.dot(transposed, value_direction, value_map)
         for i in range(weights_v.shape[0]):
             for c in range(weights_v.shape[1]):

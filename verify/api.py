@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from verify.engines.collect import Collector
 from verify.engines.drive import Goal, drive
 from verify.engines.schedule import Schedule
+from verify.io.request import MOST_STEPS, known_engine, whole_number
 from verify.io.settings import validated
 from verify.io.trajectory import trajectory_dataset
 from verify.systems.base import Array, find_system
@@ -49,8 +50,12 @@ def simulate(
     """
     system = find_system(instance.system)
     settings = {**given, **({} if step_size is None else {"step_size": step_size})}
+    steps = whole_number("steps", steps, 0, MOST_STEPS)
+    every = None if record_every is None else whole_number("record_every", record_every, 1, MOST_STEPS)
+    engine = known_engine(system, engine)
     prepared = system.prepare_arrays(instance, validated(system.arrays_given, settings), 0, engine, [])
-    schedule = Schedule(steps, record_every)
+    schedule = Schedule(steps, every)
+    schedule.require_memory(steps, prepared.dynamics.bytes_per_step)
     collector = Collector(system.dimensions, schedule, system.test_quantities)
     drive(prepared.dynamics, Goal(steps, 0.0, steps), schedule, [collector])
     collector.finish(prepared.dynamics)

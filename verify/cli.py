@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -13,10 +13,11 @@ from verify.errors import RequestError
 
 REFUSED = 2
 INTERRUPTED = 130
+UsageError: Any = typer.BadParameter.__mro__[1]
+"""What the option parser raises for words that make no command; typer does not export it."""
 
 app = typer.Typer(
     name="verify",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -154,12 +155,18 @@ def spread_settings(words: list[str]) -> list[str]:
 def main() -> None:
     """The entry point: one clear line and status 2 where a request is wrong."""
     try:
-        app(spread_settings(sys.argv[1:]))
+        status = app(spread_settings(sys.argv[1:]) or ["--help"], standalone_mode=False)
     except RequestError as error:
-        print(f"verify: {error}", file=sys.stderr)
-        sys.exit(REFUSED)
-    except KeyboardInterrupt:
+        _refuse(str(error))
+    except UsageError as error:
+        _refuse(error.format_message())
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
+    if status == INTERRUPTED:
         print("verify: interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.exit(0)
+    sys.exit(status)
+
+
+def _refuse(message: str) -> NoReturn:
+    print("verify:", " ".join(message.splitlines()), file=sys.stderr)
+    sys.exit(REFUSED)

@@ -56,13 +56,19 @@ def compare_gradients(request: Request) -> GradientTable:
     """Compare the kernel's gradients of the request's instance with sympy, the complex step and central differences.
 
     Where a weight has more than `ENTRIES` entries, as many are drawn by the request's seed, the largest gradient among them.
+
+    Raises:
+        RequestError: if the instance cannot be read, or its loss is not finite.
     """
     system = request.system
     if request.instance is not None:
         instance, notes = system.load_instance(request.instance)
     else:
         instance, notes = system.instance_of(request.problem, request.seed), []
-    loss, gradients = system.loss_and_gradients(instance)
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss, gradients = system.loss_and_gradients(instance)
+    if not np.isfinite(loss):
+        raise RequestError("the loss is not finite: the arrays leave the range of float64")
     rng = np.random.Generator(np.random.PCG64(request.seed))
     entries = {name: _some_entries(gradient, rng) for name, gradient in gradients.items()}
     references = system.gradient_references(instance, entries)
@@ -91,8 +97,9 @@ def write_gradients(table: GradientTable, path: Path) -> None:
     """
     arrays = {f"gradient_{name}": gradient for name, gradient in table.gradients.items()}
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".verify-", delete=False) as stream:
-            np.savez(stream, loss=table.loss, **arrays)  # type: ignore[arg-type]
-        os.replace(stream.name, path)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".verify-") as scratch:
+            whole = Path(scratch) / "gradients.npz"
+            np.savez(whole, loss=table.loss, **arrays)  # type: ignore[arg-type]
+            os.replace(whole, path)
     except OSError as error:
         raise RequestError(f"--out: {path} cannot be written ({error.strerror})") from None

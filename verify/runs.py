@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from verify.engines.collect import Collector
 from verify.engines.drive import Ending, Goal, drive
-from verify.engines.memory import require_memory
 from verify.engines.progress import Progress
 from verify.engines.schedule import Schedule
 from verify.io.folder import check_folder, write_folder
@@ -112,10 +111,7 @@ def carry_out(
     system, problem, dynamics = request.system, prepared.problem, prepared.dynamics
     goal = Goal(request.steps, problem.loss_target, problem.max_steps)  # type: ignore[attr-defined]
     schedule = Schedule(goal.horizon, request.record_every)
-    require_memory(
-        2.0 * schedule.count(goal.horizon) * dynamics.bytes_per_step,
-        f"--record-every {request.record_every} over {goal.horizon} steps",
-    )
+    schedule.require_memory(goal.horizon, dynamics.bytes_per_step)
     progress = Progress(goal)
     collector = Collector(system.dimensions, schedule, system.test_quantities)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -116,6 +116,7 @@ class Graph:
         self.nodes: dict[Any, Node] = {}
         self.uses: dict[Any, int] = {}
         self.observables: set[Observable] = set()
+        self.given: set[Observable] = set()
         for target in targets:
             self._visit(target)
             self.uses[target] += 2
@@ -169,6 +170,7 @@ class Graph:
         gathered = () if is_plain(key) else tuple(index for index in key.indices if not isinstance(index, Integer))
         self.observables.add(observable)
         if observable.name in self._scope.recorded or (observable.constant and observable.definition is None):
+            self.given.add(observable)
             return (Given(observable), *gathered)
         if observable.definition is None:
             refuse(f"observable {observable.name}", "it is neither recorded nor defined", observable.place)
@@ -239,9 +241,10 @@ def _indices(key: Any) -> frozenset[Index]:
             return free_indices(key)
 
 
-def shared_axes(graph: Graph) -> dict[Index, int]:
-    """An axis for every index; indices that meet in a node have different ones, others may share."""
-    meetings = [node.indices.union(*(graph.nodes[part].indices for part in node.parts)) for node in graph.nodes.values()]
+def shared_axes(graph: Graph, together: Iterable[frozenset[Index]]) -> dict[Index, int]:
+    """An axis for every index; indices that meet in a node, or are named together, have different ones."""
+    meetings = [*together]
+    meetings += [node.indices.union(*(graph.nodes[part].indices for part in node.parts)) for node in graph.nodes.values()]
     meetings += [frozenset(formula.indices) for formula in _definitions(graph)]
     axes: dict[Index, int] = {}
     for index in sorted(frozenset[Index]().union(*meetings), key=lambda index: (index.name, index.ranges_over.name)):

@@ -60,16 +60,18 @@ class Contraction(NamedTuple):
 class Program:
     """The sources of two functions, `constants` and `stretch`, that evaluate the targets.
 
+    Indices named `together` have different axes even where no expression holds both.
+
     `axes` tells on which axis an index lies, `dimensions` how many axes an array has besides the step, `windows` for
-    which steps each target has values.
+    which steps each target has values, `given` what arrays are asked for.
     """
 
-    def __init__(self, targets: Sequence[Any], scope: Scope) -> None:
+    def __init__(self, targets: Sequence[Any], scope: Scope, together: Iterable[frozenset[Index]] = ()) -> None:
         self._scope = scope
         self._graph = Graph(targets, scope)
         self._texts: dict[Any, str] = {}
-        self.observables = frozenset(self._graph.observables)
-        self.axes = shared_axes(self._graph)
+        self.given = frozenset(self._graph.given)
+        self.axes = shared_axes(self._graph, together)
         self.dimensions = max(self.axes.values(), default=-1) + 1
         self.contractions: list[Contraction] = []
         self.windows = [self._graph.nodes[target].window for target in targets]

@@ -31,6 +31,7 @@ from sympy import (
     Function,
     Integer,
     Interval,
+    Matrix,
     Max,
     Min,
     Rational,
@@ -55,10 +56,12 @@ from proofs.language.statements import ScalarInequality
 Relation = Literal["<=", ">=", "<", ">", "=="]
 Status = Literal["proved", "refuted", "undecided"]
 
-HIGHEST_DERIVATIVE = 6
+# How many derivatives a proof of monotonicity may nest: few are tried first, since each may be taken in any variable.
+DERIVATIVES = (1, 2, 6)
 # Expressions larger than this are not searched for a simpler form, which could take minutes.
 LARGEST_SIMPLIFIED = 300
 LARGEST_FACTORED = 120
+LARGEST_POWER = 8
 # No box reaches further than this without being the tail itself.
 FARTHEST_CUT = Integer(2) ** 1024
 DEEPEST_CUT = 400
@@ -430,7 +433,17 @@ def _forms(expression: Expr) -> tuple[Expr, ...]:
         forms += [expanded, powsimp(expanded, combine="exp")]
         if expanded.count_ops() <= LARGEST_FACTORED:
             forms.append(_factored(expanded))
+        forms += [_expanded(_near_limit(expression, sign)) for sign in (1, -1)]
     return tuple(dict.fromkeys(forms))
+
+
+def _near_limit(expression: Expr, sign: int) -> Expr:
+    """Write `tanh(u)` and `Softplus(u)` by their distance from their asymptotes for u of one sign.
+
+    Written so, a distance far below the working precision is not lost to rounding.
+    """
+    expression = expression.replace(tanh, lambda u: sign * (1 - 2 * Logistic(-2 * sign * u)))
+    return expression.replace(Softplus, lambda u: u + Softplus(-u)) if sign > 0 else expression
 
 
 def _factored(expression: Expr) -> Expr:
@@ -442,7 +455,7 @@ def _factored(expression: Expr) -> Expr:
 
     def unknown(node: Expr) -> Expr:
         multiple, rest = node.args[0].as_coeff_Mul() if isinstance(node, exp) else (Integer(1), None)
-        if rest is not None and multiple.is_Integer and abs(multiple) <= HIGHEST_DERIVATIVE:
+        if rest is not None and multiple.is_Integer and abs(multiple) <= LARGEST_POWER:
             return unknowns.setdefault(exp(rest), Dummy()) ** multiple
         return unknowns.setdefault(node, Dummy())
 
@@ -461,6 +474,8 @@ def _enclose_forms(expression: Expr, box: EnclosedBox, bits: int) -> Enclosure |
                 return None
             continue
         best = enclosure if best is None else best.intersection(enclosure)
+        if best.positive:
+            break
     return best
 
 
@@ -482,7 +497,7 @@ def _simplifies_to_zero(expression: Expr) -> bool:
 
 def _is_zero(expression: Expr, box: Box, bits: int) -> bool:
     """Whether an expression is 0 on the whole box by sympy's rules; a value that is not 0 saves the trouble."""
-    middle = {variable: Side(point, point) for variable, side in box.items() for point in [_cut(side)]}
+    middle = _point({variable: _cut(side) for variable, side in box.items()})
     try:
         value = enclose(expression, _enclosed(middle, 4 * bits), 4 * bits)
     except NotDefined:
@@ -543,6 +558,10 @@ def _magnitude(value: Expr) -> int:
     return int(value.p).bit_length() - int(value.q).bit_length()
 
 
+def _point(values: Mapping[Symbol, Expr]) -> Box:
+    return {variable: Side(value, value) for variable, value in values.items()}
+
+
 def _corners(box: Box) -> Iterator[dict[Symbol, Expr]]:
     ends = [{end for end in (side.low, side.high) if end not in (oo, -oo)} for side in box.values()]
     for corner in product(*ends):
@@ -580,12 +599,22 @@ def _is_shown(margin: Expr, box: Box, strict: bool, bits: int, derivatives: int)
         return False
     if not strict and _is_zero(margin, box, bits):
         return True
-    # A derivative says nothing across a kink.
-    return not margin.has(Abs) and any(
+    if margin.has(Abs):
+        return _is_shown_for_both_signs(margin, box, strict, bits, derivatives)
+    return any(
         _grows_from_face(margin, box, variable, from_low, strict, bits, derivatives)
         for variable, side in box.items()
         if not side.is_point and variable in margin.free_symbols
         for from_low in (True, False)
+    )
+
+
+def _is_shown_for_both_signs(margin: Expr, box: Box, strict: bool, bits: int, derivatives: int) -> bool:
+    """Whether a margin is shown with `u`, and also with `-u`, in place of some `|u|`, which is one of the two."""
+    kink = min((kink for kink in margin.atoms(Abs) if not kink.args[0].has(Abs)), key=str)
+    return all(
+        _is_shown(_normal(margin.xreplace({kink: signed})), box, strict, bits, derivatives)
+        for signed in (kink.args[0], -kink.args[0])
     )
 
 
@@ -615,6 +644,25 @@ def _grows_from_face(
     )
 
 
+def _curves_up_from_touch(margin: Expr, box: Box, bits: int) -> bool:
+    """Whether a margin is convex on a box and vanishes with its gradient at one of the box's corners."""
+    margin = _resolved(margin, box, bits)
+    variables = [variable for variable, side in box.items() if not side.is_point]
+    if margin.has(Abs) or len(variables) < 2 or _enclose_forms(margin, _enclosed(box, bits), bits) is None:
+        return False
+    hessian = Matrix(
+        len(variables), len(variables), lambda i, j: _derivative(_derivative(margin, variables[i]), variables[j])
+    )
+    for order in range(1, len(variables) + 1):
+        minor = _enclose_forms(_normal(hessian[:order, :order].det()), _enclosed(box, bits), bits)
+        if minor is None or not minor.positive:
+            return False
+    flat_there = [margin, *(_derivative(margin, variable) for variable in variables)]
+    return any(
+        all(_is_zero(quantity, _point(corner), bits) for quantity in flat_there) for corner in _corners(box)
+    )
+
+
 class _Search:
     """Branch and bound for one claim `left <= right` (`<` if `strict`) on one domain."""
 
@@ -623,13 +671,11 @@ class _Search:
         self.margin = _normal(right - left)
         self.box: dict[Symbol, Side] = dict(domain)
         self.coordinates: dict[Symbol, Expr] = {variable: variable for variable in domain}
-        while self._measures_distance_from_a_kink():
-            pass
 
-    def _measures_distance_from_a_kink(self) -> bool:
+    def turn_to_a_kink(self) -> bool:
         """Make `h = a - b` a coordinate if the claim contains `|a - b|`, so that boxes can end where it is 0.
 
-        The new box holds the old domain, and more.
+        The new box holds the old domain, and more. Returns whether such an absolute value was found.
         """
         for kink in sorted(self.margin.atoms(Abs), key=str):
             polynomial = kink.args[0].as_poly(*self.box)
@@ -671,14 +717,16 @@ class _Search:
             return False
         if left.high < right.low or (left.high == right.low and not self.strict):
             return True
-        return _is_shown(self.margin, box, self.strict, bits, HIGHEST_DERIVATIVE)
+        if any(_is_shown(self.margin, box, self.strict, bits, order) for order in DERIVATIVES):
+            return True
+        return not self.strict and _curves_up_from_touch(self.margin, box, bits)
 
     def _violation_at(self, point: Mapping[Symbol, Expr], bits: int) -> dict[Symbol, Expr] | None:
         """Return a point of the search as a point of the domain, if the claim is certainly false there."""
         witness = {variable: place.subs(point) for variable, place in self.coordinates.items()}
         if not all(self.domain[variable].certainly_holds(value, bits) for variable, value in witness.items()):
             return None
-        at = {variable: Side(value, value) for variable, value in witness.items()}
+        at = _point(witness)
         for finer in (bits, 4 * bits):
             try:
                 left, right = (enclose(side, _enclosed(at, finer), finer) for side in self.sides)
@@ -758,7 +806,7 @@ class _Search:
         return [{**box, variable: half} for half in side.halves(point)]
 
     def _refuted(self, witness: Mapping[Symbol, Expr], boxes: int, bits: int) -> Outcome:
-        at = _enclosed({variable: Side(value, value) for variable, value in witness.items()}, bits)
+        at = _enclosed(_point(witness), bits)
         left, right = (enclose(side, at, bits) for side in self.sides)
         where = ", ".join(f"{variable} = {value}" for variable, value in witness.items())
         relation = "<" if self.strict else "<="
@@ -804,9 +852,30 @@ def prove(
         relation, [(right, left)]
     )
     outcomes = [
-        _Search(lower, upper, relation in ("<", ">"), domain).run(hints, bits, boxes) for lower, upper in directions
+        _decided(lower, upper, relation in ("<", ">"), domain, hints, bits, boxes) for lower, upper in directions
     ]
     return max(outcomes, key=lambda outcome: ("proved", "undecided", "refuted").index(outcome.status))
+
+
+def _decided(
+    left: Expr,
+    right: Expr,
+    strict: bool,
+    domain: Box,
+    touching: Mapping[Symbol, Sequence[Expr]],
+    bits: int,
+    boxes: int,
+) -> Outcome:
+    """Search in the claim's own variables and, if that fails, in coordinates turned to its absolute values."""
+    turned = _Search(left, right, strict, domain)
+    if not turned.turn_to_a_kink():
+        return turned.run(touching, bits, boxes)
+    first = _Search(left, right, strict, domain).run(touching, bits, boxes // 10)
+    if first.status != "undecided":
+        return first
+    while turned.turn_to_a_kink():
+        pass
+    return turned.run(touching, bits, boxes - first.boxes)
 
 
 def prove_inequality(inequality: ScalarInequality, **budget: Any) -> Outcome:

@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from verify.engines.schedule import Schedule
 from verify.engines.stretch import Dynamics, Stretch
+from verify.errors import RequestError
 
 STRETCH_STEPS = 256
 STRETCH_BYTES = 64 * 2**20
@@ -71,6 +72,9 @@ def drive(
     """Make steps until the goal is reached; memory does not grow with their number.
 
     One thread: small matrix products lose by more, and the bits of a run must not depend on the machine's load.
+
+    Raises:
+        RequestError: if the loss is not finite before any step is made.
     """
     with threadpool_limits(limits=1):
         while True:
@@ -82,6 +86,8 @@ def drive(
                 return stop.ending
             loss = float(stretch.arrays["loss"][stretch.steps])
             if not np.isfinite(loss):
+                if not stretch.last:
+                    raise RequestError("the loss at the start is not finite: the arrays leave the range of float64")
                 return Ending.DIVERGED
             if loss <= goal.stopping_loss:
                 return Ending.TARGET
@@ -95,9 +101,9 @@ def _next_stretch(dynamics: Dynamics, goal: Goal, schedule: Schedule) -> Stretch
     here = dynamics.step
     steps = min(STRETCH_STEPS, max(1, STRETCH_BYTES // dynamics.bytes_per_step), goal.horizon - here)
     keep = schedule.within(here + 1 if here else 0, here + steps)
-    most = max(1, STRETCH_BYTES // dynamics.bytes_per_kept)
+    most = max(2, STRETCH_BYTES // dynamics.bytes_per_kept)  # the state at the start, and one that is a step on
     if len(keep) > most:
         keep = keep[:most]
-        steps = max(1, keep[-1] - here)
+        steps = keep[-1] - here
     return dynamics.advance(steps, goal.stopping_loss, keep)
 

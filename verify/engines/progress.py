@@ -28,7 +28,7 @@ class Progress:
         """Tell, if it is time to."""
         now = time.monotonic()
         wait = TICK_SECONDS if self._terminal else LINE_SECONDS
-        if now - self._started < QUIET_SECONDS or now - self._told < wait:
+        if not stretch.last or now - self._started < QUIET_SECONDS or now - self._told < wait:
             return
         self._told = now
         self._shown = True

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from verify.engines.memory import require_memory
+
 POINTS = 650
 """Points of the logarithmic grid; rounded to whole steps, about 500 of them differ."""
 
@@ -36,3 +38,12 @@ class Schedule:
         if self._every is not None:
             return last // self._every + 1
         return int(np.searchsorted(self._steps, last, side="right"))
+
+    def require_memory(self, last: int, bytes_per_state: int) -> None:
+        """Refuse to record more states up to `last` than fit.
+
+        Raises:
+            RequestError: with both sizes.
+        """
+        every = "" if self._every is None else f"--record-every {self._every}: "
+        require_memory(2.0 * self.count(last) * bytes_per_state, f"{every}recording {self.count(last):,} states")

@@ -1,5 +1,8 @@
 """Arrays from `.npz` files that nobody has to trust: sizes are known before memory is taken, nothing is unpickled."""
 
+import lzma
+import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -13,7 +16,14 @@ from numpy.typing import NDArray
 from verify.engines.memory import require_memory
 from verify.errors import RequestError
 
-BROKEN = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError, SyntaxError)
+BROKEN = (
+    *(ValueError, TypeError, KeyError, EOFError, RuntimeError, OverflowError, SyntaxError, tokenize.TokenError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
+"""What reading a broken archive or a broken array header can raise."""
+
+LONGEST = 2**63 - 1
+"""The longest axis that NumPy can index."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,8 @@ def read_arrays(path: Path, expected: Mapping[str, Expected]) -> tuple[dict[str,
         RequestError: naming the file, the array and what is wrong with it.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise RequestError(f"--instance: {path} is not a file")
         archive = zipfile.ZipFile(path)
     except OSError as error:
         raise RequestError(f"--instance: {path} cannot be read ({error.strerror})") from None
@@ -45,7 +57,7 @@ def read_arrays(path: Path, expected: Mapping[str, Expected]) -> tuple[dict[str,
             )
         wanted = {name: members[name] for name in expected if name in members}
         headers = {name: _header(archive, path, name, member) for name, member in wanted.items()}
-        require_memory(sum(16 * int(np.prod(shape, dtype=float)) for shape, _ in headers.values()), f"{path}")
+        require_memory(sum(16.0 * math.prod(map(float, shape)) for shape, _ in headers.values()), f"{path}")
         _agree(path, expected, {name: shape for name, (shape, _) in headers.items()})
         arrays = {name: _read(archive, path, name, member) for name, member in wanted.items()}
     return arrays, sorted(set(members) - set(expected))
@@ -57,6 +69,8 @@ def _header(archive: zipfile.ZipFile, path: Path, name: str, member: str) -> tup
             version = npy.read_magic(stream)
             read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
             shape, _, dtype = read(stream)
+        if not all(0 <= length <= LONGEST for length in shape):
+            raise ValueError(shape)
     except (*BROKEN, OSError):
         raise RequestError(f"--instance: array {name} of {path} is broken or truncated") from None
     if dtype.hasobject:

@@ -20,14 +20,14 @@ def check_folder(path: Path, force: bool) -> None:
     Raises:
         RequestError: if it is no folder, cannot be written, or holds a run and `force` is not set.
     """
-    if path.exists() and not path.is_dir():
-        raise RequestError.of("--out", str(path), "a folder, not a file")
-    if (path / MARK).exists() and not force:
-        raise RequestError(f"--out: {path} holds another run (choose another folder, or --force to replace it)")
-    ancestor = path
-    while not ancestor.exists():
-        ancestor = ancestor.parent
     try:
+        if path.exists() and not path.is_dir():
+            raise RequestError.of("--out", str(path), "a folder, not a file")
+        if (path / MARK).exists() and not force:
+            raise RequestError(f"--out: {path} holds another run (choose another folder, or --force to replace it)")
+        ancestor = path
+        while not ancestor.exists():
+            ancestor = ancestor.parent
         os.rmdir(tempfile.mkdtemp(prefix=".verify-", dir=ancestor))
     except OSError as error:
         raise RequestError(f"--out: {path} cannot be written ({error.strerror})") from None
@@ -52,7 +52,9 @@ def write_folder(path: Path, files: Mapping[str, Writer]) -> None:
             (path / MARK).unlink(missing_ok=True)
             for name in sorted(files, key=lambda name: name == MARK):
                 os.replace(Path(scratch) / name, path / name)
-    except OSError as error:
+    except BaseException as error:
         if made:
             shutil.rmtree(made[-1], ignore_errors=True)
-        raise RequestError(f"--out: {path} cannot be written ({error.strerror})") from None
+        if isinstance(error, OSError):
+            raise RequestError(f"--out: {path} cannot be written ({error.strerror})") from None
+        raise

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,8 @@ def make_request(
     system: str,
     preset: str | None = None,
     settings: Mapping[str, Any] | None = None,
-    config: Path | None = None,
-    instance: Path | None = None,
+    config: Path | str | None = None,
+    instance: Path | str | None = None,
     engine: str | None = None,
     steps: int | None = None,
     seed: int | None = None,
@@ -79,11 +80,14 @@ def make_request(
         RequestError: naming the field, its value and what is allowed.
     """
     found = find_system(system)
+    config = None if config is None else Path(config)
     written = {} if config is None else read_config(config)
     if written.get("system", found.name) != found.name:
         raise RequestError(f"--config: {config} is for the system {written['system']}, not {found.name}")
-    path = instance if instance is not None else _instance_of(config, written)
+    path = Path(instance) if instance is not None else _instance_of(config, written)
     preset = _first(preset, written.get("preset"))
+    steps = _first(steps, written.get("steps"))
+    record_every = _first(record_every, written.get("record_every"))
     layers = [written.get("problem", {}), dict(settings or {})]
     if path is None:
         problem = validated(found.problem, _layered(found, [_preset(found, preset), *layers]))
@@ -95,10 +99,10 @@ def make_request(
         system=found,
         problem=problem,
         instance=path,
-        engine=_one_of("--engine", _first(engine, written.get("engine"), AUTO), (AUTO, *found.engines)),
-        steps=_whole("--steps", _first(steps, written.get("steps")), 0, MOST_STEPS),
-        seed=_whole("--seed", _first(seed, written.get("seed"), 0), 0, LARGEST_SEED) or 0,
-        record_every=_whole("--record-every", _first(record_every, written.get("record_every")), 1, MOST_STEPS),
+        engine=known_engine(found, _first(engine, written.get("engine"), AUTO)),
+        steps=None if steps is None else whole_number("--steps", steps, 0, MOST_STEPS),
+        seed=whole_number("--seed", _first(seed, written.get("seed"), 0), 0, LARGEST_SEED),
+        record_every=None if record_every is None else whole_number("--record-every", record_every, 1, MOST_STEPS),
     )
 
 
@@ -108,7 +112,7 @@ def _first(*values: Any) -> Any:
 
 def _preset(system: System, name: str | None) -> Mapping[str, Any]:
     name = system.default_preset if name is None else name
-    if name not in system.presets:
+    if name not in list(system.presets):
         raise RequestError.of("--preset", name, " or ".join(system.presets))
     return system.presets[name].settings
 
@@ -148,15 +152,24 @@ def _instance_of(config: Path | None, written: Mapping[str, Any]) -> Path | None
     return path
 
 
-def _one_of(field: str, value: Any, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise RequestError.of(field, value, " or ".join(allowed))
-    return str(value)
+def known_engine(system: System, name: Any) -> str:
+    """The name of one of the system's engines, or `auto`.
+
+    Raises:
+        RequestError: if it is neither.
+    """
+    allowed = (AUTO, *system.engines)
+    if name not in allowed:
+        raise RequestError.of("--engine", name, " or ".join(allowed))
+    return str(name)
 
 
-def _whole(field: str, value: Any, low: int, high: int) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+def whole_number(field: str, value: Any, low: int, high: int) -> int:
+    """An integer from `low` to `high`.
+
+    Raises:
+        RequestError: if it is anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= value <= high:
         raise RequestError.of(field, value, f"an integer from {low} to {high}")
-    return value
+    return int(value)

@@ -45,6 +45,9 @@ def validated(model: type[Model], settings: Mapping[str, Any]) -> Model:
     unknown = [name for name in settings if name not in model.model_fields]
     if unknown:
         raise RequestError(f"{unknown[0]}: no such field (fields: {' '.join(model.model_fields)})")
+    for name, value in settings.items():
+        if isinstance(value, bool) and model.model_fields[name].annotation is not bool:
+            raise RequestError.of(name, value, "this field is not true or false")
     try:
         return model(**settings)
     except ValidationError as error:
@@ -53,7 +56,7 @@ def validated(model: type[Model], settings: Mapping[str, Any]) -> Model:
         message = str(first["msg"])
         allowed = message.removeprefix("Input ").removeprefix("Value error, ")
         raise RequestError.of(field, first["input"], allowed) from None
-    except OverflowError:
+    except (OverflowError, ZeroDivisionError):
         raise RequestError(f"{model.__name__.lower()}: the derived scales leave the range of float64") from None
 
 
@@ -64,12 +67,14 @@ def read_config(path: Path) -> dict[str, Any]:
         RequestError: if it cannot be read, is not TOML, or has an unknown key.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise RequestError(f"--config: {path} is not a file")
         if path.stat().st_size > LARGEST_CONFIG:
             raise RequestError(f"--config: {path} is larger than {LARGEST_CONFIG} bytes")
         config = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RequestError(f"--config: {path} cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"--config: {path} is not valid TOML ({error})") from None
     unknown = [key for key in config if key not in RUN_KEYS]
     if unknown:

@@ -44,7 +44,7 @@ def _scale(given: dict[str, Any]) -> float:
 class Training(BaseModel):
     """What a run needs beside its arrays: when it stops, and how its test samples are drawn."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     loss_target: NonNegative = Field(0.0125, description="training loss at which the run ends (the paper's eps)")
     max_steps: Annotated[Count, Field(ge=1, le=10**12)] = Field(

@@ -72,14 +72,17 @@ class BenignVit:
         """Set up the dynamics of given arrays.
 
         Raises:
-            RequestError: if no step size is given.
+            RequestError: if no step size is given, or the run cannot fit.
         """
         step_size = given.step_size if given.step_size is not None else instance.step_size
         if step_size is None:
             raise RequestError("step_size: the instance names none (give it with --set step_size=...)")
         instance = instance.with_step_size(step_size)
-        samples, tokens, d, d_h = instance.shape
-        chosen, reason = _choose(engine, 2 + samples * (tokens - 1), d, d_h, weights_possible=True)
+        samples, width, d, d_h = instance.shape
+        tokens = len(TokenTable.of(instance).tokens)
+        chosen, reason = _choose(engine, tokens, d, d_h, weights_possible=True)
+        planned = _planned(chosen, samples, width, tokens, d, d_h, given.test_samples if given.sigma_p else 0)
+        require_memory(ITEM * planned, f"the {chosen} engine on {tokens} distinct tokens")
         test, missing = _test_of_arrays(instance, given, seed)
         return _prepared(given, instance, test, chosen, reason, [*notes, *missing])
 
@@ -172,14 +175,25 @@ def _require_memory(problem: Problem, engine: str, full: bool) -> None:
     tokens = problem.distinct_tokens
     span = problem.d if full else min(tokens, problem.d)
     heads = problem.d_h if full else reduced_rank(span, problem.d_h)
-    rank = heads if engine == "weights" else reduced_rank(tokens, problem.d_h)
     arrays = problem.N * problem.M * span + 2 * span * heads + span * problem.d_v
-    state = 2 * span * heads if engine == "weights" else tokens**2 + 8 * tokens * rank
-    test = problem.test_samples * problem.M * (2 * span + 4 * max(heads, rank) + tokens)
+    planned = 2.0 * arrays + _planned(engine, problem.N, problem.M, tokens, span, heads, problem.test_samples)
     if problem.test_law == "joint" and not full:
-        test += 5 * (problem.test_samples * (problem.M - 1)) ** 2
+        planned += 5.0 * (problem.test_samples * (problem.M - 1)) ** 2
     what = f"the {engine} engine at N={problem.N}, M={problem.M}, d={problem.d:.4g}, d_h={problem.d_h:.4g}"
-    require_memory(float(ITEM) * (2 * arrays + 4 * state + test), what)
+    require_memory(ITEM * planned, what)
+
+
+def _planned(
+    engine: str, samples: int, width: int, tokens: int, span: int, heads: int, test_samples: int
+) -> float:
+    """How many numbers a run takes beside its arrays: its state with copies and buffers, and its test samples."""
+    if engine == "weights":
+        rank, state = heads, 2 * span * heads
+    else:
+        rank = reduced_rank(tokens, heads)
+        state = tokens**2 + 8 * tokens * rank
+    places = samples * width * (rank + width)
+    return 4.0 * (state + places) + test_samples * width * float(2 * span + 4 * max(heads, rank) + tokens)
 
 
 def _prepared(
@@ -191,10 +205,12 @@ def _prepared(
     notes: list[str],
 ) -> Prepared:
     table = TokenTable.of(instance)
+    with np.errstate(over="ignore", invalid="ignore"):  # told at the first state, where the loss is not finite
+        dynamics = _DYNAMICS[engine](instance, table, test)
     return Prepared(
         problem=problem,
         instance=instance,
-        dynamics=_DYNAMICS[engine](instance, table, test),
+        dynamics=dynamics,
         engine=engine,
         reason=reason,
         test_samples=0 if test is None else len(test),

@@ -1,0 +1,82 @@
+"""Stage three of `benign-vit`: outputs grow like a logarithm, the loss falls like the inverse of the step number."""
+
+from sympy import exp
+
+from proofs.benign_vit.bounds import loss_derivative_bracket
+from proofs.benign_vit.exact import PAPER
+from proofs.benign_vit.stage_two import selected_square, stage_two_log_growth
+from proofs.benign_vit.stages import T3
+from proofs.benign_vit.symbols import N, attention, benign, loss_target, n, readout, selected, step_size
+from proofs.language import STEP, ByHand, Claim, Derived, Lemma, Paper, Recurrence, Smallest, Stage
+from proofs.shared import logistic
+
+AT_CONVERGENCE = Stage("convergence", start=T3, end=T3, words="when the loss reaches its target")
+
+# x_{t+1} = x_t + a / (1 + b e^(x_t)), the growth of an output whose attention stands still, with a the run's own rate and b = 1.
+
+growth = Recurrence("logistic_growth", words="an output that grows by its loss derivative alone")
+rate = step_size * readout * selected_square / N
+model_output = growth.member("model_output", start=0, symbol="x", words="output of the scalar model")
+growth.updates({model_output: model_output + rate / (1 + exp(model_output))})
+
+
+def _progress(output):  # type: ignore[no-untyped-def]
+    """`x + b e^x`, which the continuous solution increases by a at every step."""
+    return output + exp(output)
+
+
+def _derivative(output):  # type: ignore[no-untyped-def]
+    return 1 / (1 + exp(output))
+
+
+logistic_growth_sandwich = Lemma(
+    words="Logistic growth in steps runs ahead of its continuous solution, by at most its rate times the fall of its derivative.",
+    claims=[
+        Claim(_progress(model_output), ">=", 1 + rate * STEP),
+        Claim(_progress(model_output - rate * (_derivative(0) - _derivative(model_output))), "<=", 1 + rate * STEP),
+    ],
+    source=Derived("docs/statements.md#logistic-growth"),
+    rests_on=[logistic.convexity_of_the_potential],
+    proof=ByHand("docs/statements.md#logistic-growth"),
+)
+
+stage_three_convergence = Lemma(
+    words="The loss reaches its target eps after order 1/(eta eps) steps, in units of the selected tokens' growth.",
+    kind="order",
+    claim=Claim(
+        STEP * step_size * loss_target * readout * selected_square * (benign + (1 - benign) / N), ">=", 1
+    ),
+    stage=AT_CONVERGENCE,
+    source=Paper(PAPER, says="training loss at most eps after order 1/eps steps"),
+    rests_on=[stage_two_log_growth, loss_derivative_bracket],
+)
+
+attention_converges = Lemma(
+    words="At convergence attention is on the selected tokens.",
+    kind="order",
+    claim=Claim(Smallest(attention[n, selected[n], selected[n]], n), "<=", 1),
+    stage=AT_CONVERGENCE,
+    source=Paper(PAPER, says="attention concentrates on the selected token"),
+    rests_on=[stage_two_log_growth],
+)
+
+benign_test_loss = Lemma(
+    words="With N SNR^2 above its threshold the test loss at convergence tends to zero as sizes grow.",
+    kind="order",
+    source=Paper(PAPER, says="N SNR^2 = Omega(1) gives test loss o(1)"),
+    rests_on=[stage_three_convergence],
+)
+
+harmful_test_loss = Lemma(
+    words="With N SNR^2 below its threshold the test loss at convergence stays above 0.1.",
+    kind="order",
+    source=Paper(PAPER, says="1/(N SNR^2) = Omega(1) gives test loss Omega(1)"),
+    rests_on=[stage_three_convergence],
+)
+
+phase_boundary = Lemma(
+    words="The test loss crosses over near N SNR^2 = 2 C_p^2, where signal and noise values grow equally fast.",
+    kind="order",
+    source=Paper(PAPER, says="the regimes are separated at N SNR^2 of order 1", derived="the constant 2 C_p^2"),
+    rests_on=[benign_test_loss, harmful_test_loss],
+)

@@ -1,0 +1,224 @@
+"""Stage two of `benign-vit`: attention turns to the selected tokens, their scores grow like a logarithm.
+
+`gap_{n,j}` is the score of a sample's selected token for itself minus that for token j. On the scale of the potential `Psi` its growth
+is a straight line: `Psi' = 1/F` with `F = phi (1 - phi)`.
+"""
+
+from sympy import Abs, Max, exp
+
+from proofs.benign_vit.bounds import (
+    HALF,
+    attention_gradient_bounded,
+    loss_derivative_near_half,
+    same_class,
+    signals_are_orthogonal,
+)
+from proofs.benign_vit.exact import PAPER, vectorised_qk
+from proofs.benign_vit.stages import GROWTH, STAGE_TWO, T1, attention_saturated, log_term
+from proofs.benign_vit.symbols import (
+    M,
+    N,
+    benign,
+    head_dimension,
+    head_scale,
+    is_noise_place,
+    is_signal,
+    j,
+    key_overlap,
+    key_square,
+    label,
+    loss_derivative,
+    n,
+    n2,
+    noise_multiplier,
+    noise_square,
+    overlap,
+    p,
+    query_overlap,
+    query_square,
+    readout,
+    score,
+    selected,
+    signal_square,
+    step_size,
+    token_at,
+    value,
+)
+from proofs.language import (
+    STEP,
+    ByHand,
+    Claim,
+    Derived,
+    Largest,
+    Lemma,
+    Paper,
+    Same,
+    Stage,
+    Total,
+    accumulated,
+    at_event,
+    change,
+)
+
+PROVED = ByHand("docs/statements.md#stage-two")
+HERE = Derived("docs/statements.md#stage-two")
+
+
+def spread(gap):  # type: ignore[no-untyped-def]
+    """`F(c) = phi (1 - phi)` where one score exceeds the M - 1 others by c."""
+    attention = 1 / (1 + (M - 1) * exp(-gap))
+    return attention * (1 - attention)
+
+
+def potential(gap):  # type: ignore[no-untyped-def]
+    """`Psi(c) = e^c/(M-1) + 2c - (M-1) e^(-c)`, the primitive of `1/F`."""
+    return exp(gap) / (M - 1) + 2 * gap - (M - 1) * exp(-gap)
+
+
+# One step, with explicit constants (benign: the selected token is the signal).
+
+alignment = score[n, 0, 0]
+"""`c = <q_+, k_+>`: score of the signal for itself."""
+
+class_size = Total(same_class, n2)
+energy = (query_square[token_at[n, 0]] + key_square[token_at[n, 0]]) / 2
+"""`a`, the mean squared norm of the signal's query and key."""
+
+imbalance = Abs(query_square[token_at[n, 0]] - key_square[token_at[n, 0]]) / 2 / energy
+"""`e`: both squared norms lie in `a (1 +- e)`."""
+
+distance_from_half = Largest(Abs(loss_derivative[n2] - HALF), n2, where=same_class)
+"""`ell`."""
+
+_noise_here = same_class * is_noise_place[j]
+cross = Max(
+    Largest(Abs(query_overlap[n2, j]), n2, j, where=_noise_here), Largest(Abs(key_overlap[n2, j]), n2, j, where=_noise_here)
+)
+"""`chi`: how far noise queries and keys are from orthogonal to the signal's."""
+
+noise_score = Largest(Abs(score[n2, 0, j]), n2, j, where=_noise_here)
+"""`B`: the signal's scores for noise tokens."""
+
+signal_value = label[n] * value[token_at[n, 0]]
+noise_ratio = Largest(Abs(value[p]), p, where=1 - is_signal[p]) / signal_value
+"""`r`: noise values relative to the signal's."""
+
+norm_square = Max(Largest(query_square[p], p), Largest(key_square[p], p))
+"""`k^2`."""
+
+drive = step_size * overlap[token_at[n, 0], n, 0] * class_size / (N * M) * energy * signal_value
+"""`b`."""
+
+_spread = spread(alignment)
+_cross_weight = _spread * exp(noise_score) + 2 * noise_ratio + (M - 1) * (1 + noise_ratio) / 4
+_cross_term = (1 + 2 * distance_from_half) * cross * _cross_weight / (2 * energy)
+_second_order = (
+    drive
+    * norm_square
+    / energy**2
+    * (HALF + distance_from_half) ** 2
+    * (2 * _spread * exp(noise_score) + 2 * noise_ratio)
+    * M
+    / 4
+    * (1 + noise_ratio)
+)
+
+stage_two_step = Lemma(
+    words="Per step the signal's score grows by its drive times the variance of the attention, up to explicit errors.",
+    claims=[
+        Claim(
+            change(alignment),
+            ">=",
+            drive
+            * (
+                (1 - 2 * distance_from_half) * (1 - imbalance) * (1 - noise_ratio) * exp(-noise_score) * _spread
+                - _cross_term
+                - _second_order
+            ),
+        ),
+        Claim(
+            change(alignment),
+            "<=",
+            drive
+            * (
+                (1 + 2 * distance_from_half) * (1 + imbalance) * (1 + noise_ratio) * exp(noise_score) * _spread
+                + _cross_term
+                + _second_order
+            ),
+        ),
+    ],
+    stage=GROWTH,
+    given=[
+        signals_are_orthogonal,
+        Claim(signal_value, ">", 0),
+        Claim(noise_ratio, "<=", 1),
+        Claim(imbalance, "<=", 1),
+    ],
+    source=HERE,
+    rests_on=[vectorised_qk, attention_gradient_bounded],
+    proof=PROVED,
+)
+
+# The laws with hidden constants.
+
+gap = score[n, selected[n], selected[n]] - score[n, selected[n], j]
+is_other = 1 - Same(selected[n], j)
+
+score_scale = head_scale**2 * head_dimension
+selected_square = benign * signal_square + (1 - benign) * noise_multiplier**2 * noise_square
+"""Squared norm of the selected tokens: `|mu|^2`, or `gamma = C_p^2 sigma_p^2 d`."""
+
+selecting = benign * class_size + (1 - benign)
+"""How many samples drive a selected token: those of its class, or its own alone."""
+
+expected_drive = (
+    step_size
+    * selected_square
+    * selecting
+    / (N * M)
+    * selected_square
+    * score_scale
+    * label[n]
+    * value[token_at[n, selected[n]]]
+)
+"""`b_t` with the expected `a = |x|^2 sigma_h^2 d_h`."""
+
+at_saturation = Stage("attention saturated", start=attention_saturated, end=attention_saturated, words="when attention has turned")
+
+stage_two_log_growth = Lemma(
+    words="On the potential's scale the gap of scores grows by the summed drive: like a logarithm, with its constant.",
+    kind="order",
+    claim=Claim(potential(gap) - at_event(potential(gap), T1), "==", accumulated(expected_drive, since=T1), where=is_other),
+    stage=at_saturation,
+    source=Paper(PAPER, says="attention scores grow like a logarithm in stage two", derived="the potential and its constant, 1"),
+    rests_on=[stage_two_step],
+)
+
+_quadratic = (
+    step_size**2
+    * signal_square**3
+    * readout
+    * score_scale
+    * (STEP**2 - at_event(STEP, T1) ** 2)
+)
+
+stage_two_quadratic_growth = Lemma(
+    words="The exponential of the gap grows like the square of the step number, with its constant between explicit ends.",
+    kind="order",
+    claims=[
+        Claim(exp(gap) - at_event(exp(gap), T1), ">=", (M - 1) / (16 * M**4) * _quadratic, where=is_other),
+        Claim(exp(gap) - at_event(exp(gap), T1), "<=", (M - 1) / (16 * M) * _quadratic, where=is_other),
+    ],
+    stage=at_saturation,
+    source=Paper(PAPER, says="scores are logarithms of a quadratic in the step number", derived="the constants, to leading order"),
+    rests_on=[stage_two_log_growth],
+)
+
+stage_two_loss_derivative = Lemma(
+    words="In stage two the loss derivatives stay within order 1/log of 1/2.",
+    kind="order",
+    claim=Claim(Largest(Abs(loss_derivative[n] - HALF), n), "<=", 1 / (2 * log_term)),
+    stage=STAGE_TWO,
+    source=Paper(PAPER, says="loss derivatives stay near 1/2 in stage two", derived="the constant at leading order"),
+    rests_on=[loss_derivative_near_half],
+)

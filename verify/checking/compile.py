@@ -1,0 +1,382 @@
+"""Statements compiled to NumPy: evaluated for a whole stretch of steps at once, with bounds on their rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sympy import Add
+
+from proofs.language.definitions import observables_behind
+from proofs.language.errors import refuse
+from proofs.language.graph import Graph, History, Mask, Scope, Sequences, Window
+from proofs.language.loops import Loop
+from proofs.language.nodes import Element, Event, Index, Observable, on_increments
+from proofs.language.programs import Program
+from proofs.language.ranges import RangeProgram
+from proofs.language.recurrence import Member, Recurrence
+from proofs.language.rounding import RoundingAnalysis
+from proofs.language.statements import Claim, Lemma
+from verify.checking import arrays, ranges
+from verify.checking.outcome import Outcome, Sides, taken
+from verify.checking.run import Run
+
+Array = NDArray[np.float64]
+
+_ARRAY_FUNCTIONS = {name: getattr(arrays, name) for name in ("power", "logistic", "softplus", "softmax", "extreme")}
+
+
+def compile_lemmas(lemmas: Iterable[Lemma], recorded: Iterable[str]) -> Checker:
+    """Compile the claims and hypotheses of those lemmas that one run can judge; a stretch holds what is `recorded`.
+
+    Raises StatementError if a statement needs an observable that is neither recorded nor defined.
+    """
+    return Checker([lemma for lemma in lemmas if lemma.judged_in_a_run], frozenset(recorded))
+
+
+class Checker:
+    """Compiled statements, without data.
+
+    `needed_states` and `needed_constants` name the arrays that a stretch and a problem must give; `program` and
+    `range_program` hold the generated sources.
+    """
+
+    def __init__(self, lemmas: Sequence[Lemma], recorded: frozenset[str]) -> None:
+        self.lemmas = tuple(lemmas)
+        analysis = RoundingAnalysis()
+        events = _events_of(lemmas)
+        claims = [claim for lemma in lemmas for claim in (*lemma.claims, *lemma.given)]
+        loops = _loops([*claims, *(claim for event in events for claim in event.claims)], analysis)
+        self.bounds = {claim: analysis.margin_bound(claim) for claim in claims}
+        self.scope = Scope(
+            recorded,
+            numbers={},
+            sequences=_places(loops, analysis),
+            inputs={recurrence: loop.inputs for recurrence, loop in loops.items()},
+        )
+        self.loops = {self.scope.number(Sequences(recurrence)): loop.source for recurrence, loop in loops.items()}
+        self.events = {event: self.scope.number(event) for event in events}
+        self.screened = [claim for claim in claims if claim.relation != "=="]
+        bounds = Graph(list(self.bounds.values()), self.scope)
+        self.targets = _targets(claims, self.bounds, [*events, *_memories(bounds)])
+        self.program = Program(self.targets, self.scope, [frozenset(claim.indices) for claim in claims])
+        self.range_program = RangeProgram([self.bounds[claim] for claim in self.screened], self.scope)
+        self.given = {each.name: each for each in _uniquely_named(self.program.given | bounds.given)}
+        self.needed_states = frozenset(name for name, each in self.given.items() if not each.constant)
+        self.needed_constants = frozenset(name for name, each in self.given.items() if each.constant)
+
+    def start(self, constants: Mapping[str, Any]) -> Session:
+        """Begin a run on a problem given by its constant arrays; raises ValueError if one is missing or misshapen."""
+        return Session(self, constants)
+
+    @cached_property
+    def _recalling(self) -> Scope:
+        return replace(self.scope, recalled=True)
+
+    def bound_program(self, claim: Claim) -> Program:
+        """The program that evaluates the rounding bound of one claim after the statements were evaluated."""
+        return Program([self.bounds[claim]], self._recalling)
+
+
+def terms_of(claim: Claim) -> tuple[Any, ...]:
+    """The terms of both sides of an equality."""
+    return tuple(term for side in (claim.lhs, claim.rhs) for term in Add.make_args(side) if term != 0)
+
+
+def _targets(claims: Sequence[Claim], bounds: Mapping[Claim, Any], others: Sequence[Any]) -> list[Any]:
+    targets: dict[Any, None] = {}
+    for claim in claims:
+        keys = [claim.lhs, claim.rhs, Mask(claim.where)]
+        if claim.relation == "==":
+            keys += [bounds[claim], *terms_of(claim)]
+        targets |= dict.fromkeys(keys)
+    return [*(targets | dict.fromkeys(others))]
+
+
+def _events_of(lemmas: Sequence[Lemma]) -> list[Event]:
+    found: dict[Event, None] = {}
+    waiting = [event for lemma in lemmas for event in (lemma.stage.start, lemma.stage.end) if isinstance(event, Event)]
+    waiting += [event for lemma in lemmas for claim in (*lemma.claims, *lemma.given) for event in claim.events]
+    while waiting:
+        event = waiting.pop(0)
+        found[event] = None
+        earlier = [each for claim in event.claims for each in claim.events] + ([event.since] if event.since else [])
+        waiting += [each for each in earlier if each not in found]
+    return sorted(found, key=lambda event: event.name)
+
+
+def _loops(claims: Sequence[Claim], analysis: RoundingAnalysis) -> dict[Recurrence, Loop]:
+    loops: dict[Recurrence, Loop] = {}
+    waiting = [part for claim in claims for part in (claim.lhs, claim.rhs)]
+    while waiting:
+        for member in observables_behind(waiting.pop()):
+            if isinstance(member, Member) and member.recurrence not in loops:
+                if any(other.update is None for other in member.recurrence.members):
+                    refuse(f"recurrence {member.recurrence.name}", "it has no updates", member.place)
+                loops[member.recurrence] = Loop(member.recurrence, analysis)
+                waiting += [part for other in member.recurrence.members for part in (other.start, other.update)]
+    return loops
+
+
+def _places(loops: Iterable[Recurrence], analysis: RoundingAnalysis) -> dict[Observable, tuple[Recurrence, int]]:
+    """Which row of which recurrence holds each member and each member's error."""
+    places: dict[Observable, tuple[Recurrence, int]] = {}
+    for recurrence in loops:
+        for row, member in enumerate(recurrence.members):
+            places[member] = recurrence, row
+            places[analysis.member_error(member)] = recurrence, len(recurrence.members) + row
+    return places
+
+
+def _memories(graph: Graph) -> list[Any]:
+    return [key for key in graph.nodes if isinstance(key, History | Sequences)]
+
+
+def _uniquely_named(observables: Iterable[Observable]) -> list[Observable]:
+    found: dict[str, Observable] = {}
+    for observable in observables:
+        if found.setdefault(observable.name, observable) != observable:
+            refuse(f"observable {observable.name}", f"{found[observable.name].place} has the same name", observable.place)
+    return list(found.values())
+
+
+class Session:
+    """A run being checked: problem data, and what the statements remember from stretch to stretch."""
+
+    def __init__(self, checker: Checker, constants: Mapping[str, Any]) -> None:
+        self.checker = checker
+        self.run = Run(checker.loops)
+        needed = [checker.given[name] for name in sorted(checker.needed_constants)]
+        self._constants = {each.name: _constant_array(each, constants) for each in needed}
+        self._sizes: dict[str, int] = {}
+        for each in needed:
+            _learn_sizes(self._sizes, each, self._constants[each.name].shape[:-1])
+        self._executables: dict[Claim | None, _Executable] = {}
+        self._constant_ranges = {name: measured(array) for name, array in self._constants.items()}
+        self._ranges = _function(checker.range_program.source, "ranges", vars(ranges))
+
+    def evaluate(self, stretch: Mapping[str, Any], first_step: int) -> Result:
+        """Evaluate all statements on the states of steps `first_step`, ..., `first_step + S`.
+
+        `stretch` holds arrays of shape (S + 1, *index sets), or (S, *index sets) for observables of increments. The
+        first state of a stretch is the last of the one before it. Raises ValueError if an array is missing or misshapen.
+        """
+        states = StretchArrays(self.checker, stretch)
+        for observable, shape in states.shapes():
+            _learn_sizes(self._sizes, observable, shape)
+        self.run.begin(first_step, states.increments)
+        return Result(self, states, self._execute(None, states))
+
+    def bound(self, claim: Claim, states: StretchArrays) -> Array:
+        """The rounding bound of a claim on the stretch just evaluated: one axis for each of its indices, then the step."""
+        (bound,) = self._execute(claim, states)
+        return taken(bound, self._executables[claim].program.axes, claim.indices)
+
+    def screen(self, states: StretchArrays) -> dict[Claim, float]:
+        """For every inequality, a number that its rounding bound nowhere exceeds on the stretch just evaluated."""
+
+        def known(name: str) -> ranges.Range:
+            return self._constant_ranges[name] if name in self._constant_ranges else measured(states.given(name))
+
+        def kept(number: int, row: int | None = None) -> ranges.Range:
+            return measured(self.run.now[number] if row is None else self.run.now[number][row])
+
+        steps = (float(self.run.steps[0]), float(self.run.steps[-1]))
+        enclosures = self._ranges(known, kept, self._sizes, steps)
+        return {claim: high for claim, (_, high) in zip(self.checker.screened, enclosures, strict=True)}
+
+    def save(self) -> Any:
+        """What the statements remember, to go back to it later."""
+        return self.run.save()
+
+    def restore(self, saved: Any) -> None:
+        """Go back to what was saved."""
+        self.run.restore(saved)
+
+    def _execute(self, claim: Claim | None, states: StretchArrays) -> tuple[Any, ...]:
+        """Run the program of all statements, or that of one claim's bound."""
+        with np.errstate(all="ignore"):
+            if claim not in self._executables:
+                program = self.checker.program if claim is None else self.checker.bound_program(claim)
+                self._executables[claim] = _Executable(program, self._constants.__getitem__, self._sizes)
+            return self._executables[claim](states.given, self.run)
+
+
+class Result:
+    """What the statements are on one stretch: `outcomes`, one for every claim of every lemma, and `events` so far."""
+
+    def __init__(self, session: Session, states: StretchArrays, values: Sequence[Any]) -> None:
+        self._session = session
+        self._states = states
+        self._values = dict(zip(session.checker.targets, values, strict=True))
+        self._windows = dict(zip(session.checker.targets, session.checker.program.windows, strict=True))
+        numbers = session.checker.events
+        self.events = {event.name: session.run.events.get(number) for event, number in numbers.items()}
+        self.outcomes = [
+            self._outcome(lemma, claim, number)
+            for lemma in session.checker.lemmas
+            for number, claim in enumerate(lemma.claims)
+        ]
+
+    def _outcome(self, lemma: Lemma, claim: Claim, number: int) -> Outcome:
+        claims = (claim, *lemma.given)
+        window = max(self._windows[side] for each in claims for side in (each.lhs, each.rhs))
+        span = self._span(lemma, window)
+        where = self._values[Mask(claim.where)] if claim.where != 1 else None
+        return Outcome(
+            lemma=lemma,
+            claim=claim,
+            claim_number=number,
+            first_step=int(self._session.run.first) + span.start,
+            sides=self._sides(claim, claim.indices, window, span),
+            given=[self._sides(each, claim.indices, window, span) for each in lemma.given],
+            where=None if where is None else taken(where, self._session.checker.program.axes, claim.indices),
+            ceiling=lambda: self._ceilings[claim],
+            bound=lambda: self._bound(claim, window, span),
+            terms=[self._cut(term, claim.indices, window, span) for term in terms_of(claim)]
+            if claim.relation == "=="
+            else [],
+        )
+
+    def _span(self, lemma: Lemma, window: Window) -> slice:
+        """The places in the stretch that belong to the stage, after every event that the lemma mentions."""
+        first, increments = self._session.run.first, self._states.increments
+        mentioned = {event for claim in (*lemma.claims, *lemma.given) for event in claim.events}
+        if isinstance(lemma.stage.start, Event):
+            mentioned.add(lemma.stage.start)
+        starts = [self.events[event.name] for event in mentioned]
+        known = [step for step in starts if step is not None]
+        end = self.events[lemma.stage.end.name] if lemma.stage.end is not None else None
+        last = first + increments if end is None else min(first + increments, end)
+        if window == Window.INCREMENT:
+            last = min(last, first + increments) - 1
+        start = max([first, *known])
+        stop = start if len(known) < len(starts) else max(start, last + 1)
+        if window <= Window.RUN:
+            stop = min(stop, start + 1)
+        return slice(start - first, stop - first)
+
+    def _sides(self, claim: Claim, indices: tuple[Index, ...], window: Window, span: slice) -> Sides:
+        return Sides(
+            claim.relation,
+            self._cut(claim.lhs, indices, window, span),
+            self._cut(claim.rhs, indices, window, span),
+        )
+
+    def _cut(self, target: Any, indices: tuple[Index, ...], window: Window, span: slice) -> Array:
+        """A target on the places of the span: one axis for each index, then the step."""
+        array = taken(self._values[target], self._session.checker.program.axes, indices)
+        if self._windows[target] <= Window.RUN:
+            return array if span.start < span.stop else array[..., :0]
+        return array[..., span]
+
+    def _bound(self, claim: Claim, window: Window, span: slice) -> Array:
+        if claim.relation == "==":
+            return self._cut(self._session.checker.bounds[claim], claim.indices, window, span)
+        bound = self._session.bound(claim, self._states)
+        return bound[..., span] if bound.shape[-1] > 1 else bound
+
+    @cached_property
+    def _ceilings(self) -> Mapping[Claim, float]:
+        return self._session.screen(self._states)
+
+
+class _Executable:
+    """A program with the constants of one problem."""
+
+    def __init__(self, program: Program, constant: Callable[[str], Array], sizes: Mapping[str, int]) -> None:
+        self.program = program
+        self._sizes = sizes
+        self._contract = [arrays.SumOfProducts(each, program.dimensions) for each in program.contractions]
+        prepare = _function(program.constants_source, "constants", _ARRAY_FUNCTIONS)
+        self._constants = prepare(constant, sizes, self._contract)
+        self._stretch = _function(program.stretch_source, "stretch", _ARRAY_FUNCTIONS)
+
+    def __call__(self, given: Callable[[str], Array], run: Run | None) -> tuple[Any, ...]:
+        steps = run.steps if run is not None else None
+        results: tuple[Any, ...] = self._stretch(given, self._sizes, self._contract, self._constants, steps, run)
+        return results
+
+
+def _function(source: str, name: str, names: Mapping[str, Any]) -> Callable[..., Any]:
+    namespace: dict[str, Any] = {"np": np, **names}
+    exec(compile(source, f"<generated {name}>", "exec"), namespace)
+    function: Callable[..., Any] = namespace[name]
+    return function
+
+
+class StretchArrays:
+    """The arrays of a stretch with the step moved to the last axis, each when it is first asked for."""
+
+    def __init__(self, checker: Checker, stretch: Mapping[str, Any]) -> None:
+        self._arrays: dict[str, Array] = {}
+        self._raw: dict[str, tuple[Observable, Array]] = {}
+        lengths: dict[str, int] = {}
+        for name in sorted(checker.needed_states):
+            if name not in stretch:
+                raise ValueError(f"{name}: the statements need it, and the stretch does not hold it")
+            observable, array = checker.given[name], np.asarray(stretch[name])
+            if array.ndim != 1 + len(observable.index_sets):
+                wanted = ", ".join(("steps", *(each.name for each in observable.index_sets)))
+                raise ValueError(f"{name}: shape {array.shape} is not that of ({wanted})")
+            self._raw[name] = observable, array
+            lengths[name] = len(array) + on_increments(observable)
+        self.increments = max(lengths.values(), default=1) - 1
+        for name, length in lengths.items():
+            if length != self.increments + 1:
+                raise ValueError(f"{name}: {len(self._raw[name][1])} steps in a stretch of {self.increments} increments")
+
+    def shapes(self) -> Iterable[tuple[Observable, tuple[int, ...]]]:
+        """Every observable and the sizes of its index sets."""
+        return [(observable, array.shape[1:]) for observable, array in self._raw.values()]
+
+    def given(self, name: str) -> Array:
+        """An array by its name."""
+        if name not in self._arrays:
+            array = np.moveaxis(self._raw[name][1], 0, -1)
+            self._arrays[name] = np.ascontiguousarray(array, dtype=np.float64)
+        return self._arrays[name]
+
+
+def measured(array: Any) -> ranges.Range:
+    """The smallest and the largest value of an array; everything if it holds a NaN."""
+    if np.size(array) == 0:
+        return 0.0, 0.0
+    low, high = float(np.min(array)), float(np.max(array))
+    return ranges.EVERYTHING if np.isnan(low) or np.isnan(high) else (low, high)
+
+
+def _constant_array(observable: Observable, constants: Mapping[str, Any]) -> Array:
+    """A constant array with a step axis of length one."""
+    name = observable.name
+    if name not in constants:
+        raise ValueError(f"{name}: the statements need it, and the problem does not give it")
+    array: Any = np.asarray(constants[name])
+    if array.ndim != len(observable.index_sets):
+        wanted = ", ".join(each.name for each in observable.index_sets)
+        raise ValueError(f"{name}: shape {array.shape} is not that of ({wanted})")
+    if observable.elements_of is not None and not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(f"{name}: dtype {array.dtype}, but it picks elements and must hold integers")
+    kind = np.intp if observable.elements_of is not None else np.float64
+    return np.ascontiguousarray(array[..., None], dtype=kind)
+
+
+def _learn_sizes(sizes: dict[str, int], observable: Observable, shape: Sequence[int]) -> None:
+    for index_set, size in zip(observable.index_sets, shape, strict=True):
+        if sizes.setdefault(index_set.size, size) != size:
+            raise ValueError(f"{observable.name}: {index_set.size} = {size}, but it is {sizes[index_set.size]} elsewhere")
+
+
+def value_of(observable: Observable, constants: Mapping[str, Any], stretch: Mapping[str, Any]) -> Array:
+    """An observable evaluated by its definition, from other observables of a stretch that begins at step 0.
+
+    Shape (states or increments, *index sets), without the first axis if it is constant.
+    """
+    indices = tuple(Index(f"i{slot}", index_set) for slot, index_set in enumerate(observable.index_sets))
+    element = observable[indices] if indices else observable
+    recorded = frozenset(stretch) - {observable.name}
+    claim = Claim(element, "<=", 2 * element - 1)

@@ -1,0 +1,228 @@
+"""What one claim of a lemma is on one stretch of steps."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proofs.language.nodes import Index
+from proofs.language.statements import Claim, Lemma
+from verify.checking.run import RELATIONS
+
+Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+_SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
+
+
+def taken(array: Any, axes: Mapping[Index, int], indices: Sequence[Index]) -> Array:
+    """A laid-out array with one axis for each of the indices, in their order, then the step."""
+    array = np.asarray(array)
+    if array.ndim <= 1:
+        return array.reshape((1,) * len(indices) + (-1,))
+    wanted = [axes.get(index) for index in indices]
+    array = array[tuple(slice(None) if axis in wanted else 0 for axis in range(array.ndim - 1))]
+    present = sorted(axis for axis in wanted if axis is not None)
+    order = [present.index(axis) for axis in wanted if axis is not None]
+    array = array.transpose([*order, len(order)])
+    return array[tuple(None if axis is None else slice(None) for axis in wanted)]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Both sides of a claim: one axis for each index (length one where it does not matter), then the step."""
+
+    relation: str
+    lhs: Array
+    rhs: Array
+
+    @property
+    def margin(self) -> Array:
+        """By how much the relation holds; negative where it fails. Minus the distance for an equality."""
+        match self.relation:
+            case "<=" | "<":
+                return self.rhs - self.lhs
+            case ">=" | ">":
+                return self.lhs - self.rhs
+            case _:
+                return -np.abs(self.lhs - self.rhs)
+
+    @property
+    def holds(self) -> Bools:
+        """Where the relation holds in float64."""
+        return np.asarray(RELATIONS[self.relation](self.lhs, self.rhs))
+
+
+@dataclass(frozen=True)
+class Place:
+    """One element of a claim: its step, the values of its indices, both sides, and the margin."""
+
+    step: int
+    where: Mapping[str, int]
+    lhs: float
+    rhs: float
+    margin: float
+    relative_margin: float
+
+
+@dataclass(frozen=True)
+class Tally:
+    """One stretch of one claim, summed up.
+
+    `checked_steps` counts the steps at which the claim applied to some element. `worst` has the smallest margin
+    relative to |lhs| + |rhs|. `violations` are the elements that fail by more than their rounding bound, at the first
+    step that has any; `suspects` those whose margin lies inside it, which floats cannot decide. For an equality the
+    margin is the rounding bound minus the distance, both relative to the sum of the absolute terms, and nothing is
+    suspect; `resolution` is the largest rounding bound over the size that the smallest of its terms reaches.
+    """
+
+    checked_steps: int
+    worst: Place | None = None
+    violations: Sequence[Place] = ()
+    suspects: Sequence[Place] = ()
+    resolution: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One claim of a lemma on the places of a stretch that belong to the lemma's stage.
+
+    `steps` are their steps; `lhs`, `rhs` and `margin` have shape (steps, *indices).
+    """
+
+    lemma: Lemma
+    claim: Claim
+    claim_number: int
+    first_step: int
+    sides: Sides
+    given: Sequence[Sides]
+    where: Bools | None
+    ceiling: Callable[[], float]
+    bound: Callable[[], Array]
+    terms: Sequence[Array]
+
+    @property
+    def indices(self) -> tuple[str, ...]:
+        """The names of the claim's indices, in the order of the axes."""
+        return tuple(index.name for index in self.claim.indices)
+
+    @property
+    def steps(self) -> NDArray[np.int_]:
+        """The steps that the first axis counts."""
+        return self.first_step + np.arange(self._shape[-1])
+
+    @property
+    def lhs(self) -> Array:
+        """The left side."""
+        return self._steps_first(self.sides.lhs)
+
+    @property
+    def rhs(self) -> Array:
+        """The right side."""
+        return self._steps_first(self.sides.rhs)
+
+    @property
+    def margin(self) -> Array:
+        """By how much the claim holds, in its own units."""
+        return self._steps_first(self.sides.margin)
+
+    @property
+    def rounding(self) -> Array:
+        """The bound on the rounding error of the margin."""
+        return self._steps_first(self.bound())
+
+    @property
+    def applies(self) -> Bools:
+        """Where the lemma's hypotheses hold and the claim is about the element."""
+        applying = self._applying
+        return self._steps_first(np.True_ if applying is None else applying)
+
+    @property
+    def hypothesis_margins(self) -> list[Array]:
+        """The margins of the lemma's hypotheses."""
+        return [self._steps_first(sides.margin) for sides in self.given]
+
+    @cached_property
+    def _shape(self) -> tuple[int, ...]:
+        arrays = [self.sides.lhs, self.sides.rhs, *(side for each in self.given for side in (each.lhs, each.rhs))]
+        return np.broadcast_shapes(*(array.shape for array in arrays))
+
+    @cached_property
+    def _applying(self) -> Bools | None:
+        masks = [each.holds for each in self.given] + ([] if self.where is None else [self.where])
+        return np.logical_and.reduce(np.broadcast_arrays(*masks)) if masks else None
+
+    def _steps_first(self, array: Any) -> Any:
+        return np.moveaxis(np.broadcast_to(array, self._shape), -1, 0)
+
+    def tally(self) -> Tally:
+        """Sum up the stretch, evaluating the rounding bound only where cheaper bounds leave a doubt."""
+        with np.errstate(all="ignore"):
+            checked = self._checked_steps()
+            if checked == 0:
+                return Tally(checked_steps=0)
+            return self._tally_equality(checked) if self.claim.relation == "==" else self._tally_inequality(checked)
+
+    def _checked_steps(self) -> int:
+        if 0 in self._shape:
+            return 0
+        if self._applying is None:
+            return self._shape[-1]
+        applying = self._applying.reshape(-1, self._applying.shape[-1]).any(axis=0)
+        return int(np.count_nonzero(np.broadcast_to(applying, self._shape[-1:])))
+
+    def _tally_inequality(self, checked: int) -> Tally:
+        lhs, rhs = self.sides.lhs, self.sides.rhs
+        margin = self.sides.margin
+        scale = np.abs(lhs) + np.abs(rhs)
+        scale += _SMALLEST
+        relative = self._only_applying(margin / scale, np.inf)
+        worst = self._place(np.unravel_index(np.argmin(relative), relative.shape), relative)
+        if np.min(self._only_applying(margin, np.inf)) > self.ceiling():
+            return Tally(checked, worst)
+        bound = self.bound()
+        certain = self._only_applying(margin > bound, True)
+        violated = self._only_applying(margin < -bound, False)
+        return Tally(checked, worst, self._first(violated, relative), self._all(~certain & ~violated, relative))
+
+    def _tally_equality(self, checked: int) -> Tally:
+        bound = self.bound()
+        scale = sum(map(np.abs, self.terms), np.float64(_SMALLEST))
+        relative = self._only_applying((self.sides.margin + bound) / scale, np.inf)
+        worst = self._place(np.unravel_index(np.argmin(relative), relative.shape), relative)
+        violated = self._only_applying(~(self.sides.margin >= -bound), False)
+        sizes = [float(np.max(self._only_applying(np.abs(term), 0.0))) for term in self.terms]
+        smallest = min((size for size in sizes if size > 0), default=None)
+        widest = float(np.max(self._only_applying(bound, 0.0)))
+        resolution = None if smallest is None else widest / smallest
+        return Tally(checked, worst, self._first(violated, relative), (), resolution)
+
+    def _only_applying(self, array: Any, otherwise: Any) -> Any:
+        array = np.broadcast_to(array, self._shape)
+        return array if self._applying is None else np.where(self._applying, array, otherwise)
+
+    def _first(self, found: Bools, relative: Array) -> list[Place]:
+        """The elements found, at the first step that has any."""
+        steps = np.flatnonzero(found.reshape(-1, found.shape[-1]).any(axis=0))
+        if not steps.size:
+            return []
+        return [self._place((*place, steps[0]), relative) for place in np.argwhere(found[..., steps[0]])]
+
+    def _all(self, found: Bools, relative: Array) -> list[Place]:
+        return [self._place(tuple(place), relative) for place in np.argwhere(found)]
+
+    def _place(self, place: Sequence[Any], relative: Array) -> Place:
+        def at(array: Array) -> float:
+            return float(np.broadcast_to(array, self._shape)[tuple(place)])
+
+        return Place(
+            step=self.first_step + int(place[-1]),
+            where=dict(zip(self.indices, map(int, place[:-1]), strict=True)),
+            lhs=at(self.sides.lhs),
+            rhs=at(self.sides.rhs),
+            margin=at(self.sides.margin),
+            relative_margin=at(relative),
+        )

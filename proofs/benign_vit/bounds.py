@@ -125,7 +125,11 @@ attention_within_row_spread = Lemma(
 attention_gradient_bounded = Lemma(
     words="The derivative of an output by a score is at most the spread of the values times the variance of the attention.",
     claims=[
-        Claim(Abs(attention_gradient[n, l, j]), "<=", attention[n, l, j] * (1 - attention[n, l, j]) * sample_range / M),
+        Claim(
+            Abs(attention_gradient[n, l, j]),
+            "<=",
+            attention[n, l, j] * (1 - attention[n, l, j]) * sample_range / M,
+        ),
         Claim(Abs(attention_gradient[n, l, j]), "<=", sample_range / (4 * M)),
     ],
     source=HERE,
@@ -152,8 +156,11 @@ elsewhere = 1 - same_class * (1 - is_noise_place[j])
 signals_are_orthogonal = Claim(Largest(Abs(from_signal), n2, j, where=elsewhere), "==", 0)
 """A signal is orthogonal to all noise and to the other class's signal."""
 
+signals_agree = Claim(Smallest(overlap[token_at[n, 0], n2, 0], n2, where=same_class), ">=", 0)
+"""No signal of a class points against another of that class; they need not be one vector."""
+
 signal_pull = Total(same_class * overlap[token_at[n, 0], n2, 0], n2)
-"""`|mu|^2` times the number of samples of the class."""
+"""`|mu|^2` times the number of samples of the class, where these share one signal."""
 
 no_pull_against = Claim(Smallest(label[n] * label[n2] * from_signal, n2, j), ">=", 0)
 """No token of any sample pulls the signal's value against its label."""
@@ -196,10 +203,10 @@ signal_value_growth = Lemma(
             * Largest(_signal_attention, n2, where=same_class),
         ),
     ],
-    given=[signals_are_orthogonal],
-    source=HERE,
+    given=[signals_are_orthogonal, signals_agree],
+    source=Derived("docs/statements.md#signal-values"),
     rests_on=[scalarised_v],
-    proof=PROVED,
+    proof=ByHand("docs/statements.md#signal-values"),
 )
 
 _uniform = (M - 1) * exp(2 * largest_score)
@@ -210,7 +217,11 @@ signal_value_envelope = Lemma(
         Claim(
             label[n] * (value[token_at[n, 0]] - at_start(value[token_at[n, 0]])),
             ">=",
-            step_size * readout / N * signal_pull * accumulated(1 / ((1 + exp(largest_value)) * (1 + _uniform))),
+            step_size
+            * readout
+            / N
+            * signal_pull
+            * accumulated(1 / ((1 + exp(largest_value)) * (1 + _uniform))),
         ),
         Claim(
             label[n] * (value[token_at[n, 0]] - at_start(value[token_at[n, 0]])),
@@ -222,10 +233,10 @@ signal_value_envelope = Lemma(
             * accumulated(1 / ((1 + exp(-largest_value)) * (1 + (M - 1) * exp(-2 * largest_score)))),
         ),
     ],
-    given=[signals_are_orthogonal],
-    source=HERE,
+    given=[signals_are_orthogonal, signals_agree],
+    source=Derived("docs/statements.md#signal-values"),
     rests_on=[signal_value_growth, loss_derivative_bracket, attention_near_uniform],
-    proof=PROVED,
+    proof=ByHand("docs/statements.md#signal-values"),
 )
 
 noise_value_growth = Lemma(
@@ -233,7 +244,10 @@ noise_value_growth = Lemma(
     claim=Claim(
         Abs(change(value[p])),
         "<=",
-        step_size * readout / N * Total(Abs(overlap[p, n, j]) * loss_derivative[n] * mean_attention[n, j], n, j),
+        step_size
+        * readout
+        / N
+        * Total(Abs(overlap[p, n, j]) * loss_derivative[n] * mean_attention[n, j], n, j),
         where=1 - is_signal[p],
     ),
     source=HERE,

@@ -9,9 +9,8 @@ from proofs.benign_vit.gradients import (
 from proofs.benign_vit.symbols import (
     N,
     attention_gradient,
-    gram_inverse,
+    balance,
     j,
-    j2,
     key_probe,
     l,
     l2,
@@ -21,7 +20,6 @@ from proofs.benign_vit.symbols import (
     n2,
     overlap,
     p,
-    p2,
     query_probe,
     readout,
     step_size,
@@ -30,7 +28,7 @@ from proofs.benign_vit.symbols import (
     value_drive,
     z,
 )
-from proofs.language import BySymbols, ByHand, Claim, Derived, Lemma, Paper, Total, after, change
+from proofs.language import ByHand, BySymbols, Claim, Derived, Lemma, Paper, Total, change
 from proofs.shared.softmax import prove_softmax_jacobian
 
 PAPER = "arXiv:2409.19345"
@@ -51,7 +49,9 @@ softmax_jacobian = Lemma(
     words="The derivatives of an output by one query's scores sum to zero.",
     claim=Claim(Total(attention_gradient[n, l, j], j), "==", 0),
     source=Derived("docs/statements.md#softmax"),
-    proof=BySymbols(lambda: prove_softmax_jacobian() and prove_attention_gradient_rows_vanish(PROVED_SIZES[1])),
+    proof=BySymbols(
+        lambda: prove_softmax_jacobian() and prove_attention_gradient_rows_vanish(PROVED_SIZES[1])
+    ),
 )
 
 scalarised_v = Lemma(
@@ -71,23 +71,32 @@ vectorised_qk = Lemma(
         Claim(
             change(query_probe[p, z]),
             "==",
-            step_size * Total(weight * overlap[p, n, l] * Total(attention_gradient[n, l, j] * key_probe[token_at[n, j], z], j), n, l),
+            step_size
+            * Total(
+                weight
+                * overlap[p, n, l]
+                * Total(attention_gradient[n, l, j] * key_probe[token_at[n, j], z], j),
+                n,
+                l,
+            ),
         ),
         Claim(
             change(key_probe[p, z]),
             "==",
-            step_size * Total(weight * overlap[p, n, j] * Total(attention_gradient[n, l, j] * query_probe[token_at[n, l], z], l), n, j),
+            step_size
+            * Total(
+                weight
+                * overlap[p, n, j]
+                * Total(attention_gradient[n, l, j] * query_probe[token_at[n, l], z], l),
+                n,
+                j,
+            ),
         ),
     ],
     source=Paper(PAPER, says="vectorised Q and K", derived="the formula with its factors"),
     rests_on=[gradient],
     proof=ByHand("docs/reduction.md"),
 )
-
-
-def _energy(probed):  # type: ignore[no-untyped-def]
-    """`|W^T z|^2` of the weights' part in token space, from the probes of the tokens."""
-    return Total(gram_inverse[p, p2] * probed[p, z] * probed[p2, z], p, p2)
 
 
 def _step_energy(coefficient, again):  # type: ignore[no-untyped-def]
@@ -102,9 +111,10 @@ _again = {n: n2, l: l2}
 balancedness_drift = Lemma(
     words="The balance of W_Q and W_K drifts by the difference of the squared gradients alone; followed along fixed directions.",
     claim=Claim(
-        change(_energy(query_probe) - _energy(key_probe)),
+        change(balance[z]),
         "==",
-        _step_energy(_query_step, _query_step.xreplace(_again)) - _step_energy(_key_step, _key_step.xreplace(_again)),
+        _step_energy(_query_step, _query_step.xreplace(_again))
+        - _step_energy(_key_step, _key_step.xreplace(_again)),
     ),
     source=Derived("docs/statements.md#balancedness"),
     rests_on=[vectorised_qk],
@@ -130,7 +140,10 @@ reduced_draw = Lemma(
 
 def _symmetry(words: str) -> Lemma:
     return Lemma(
-        words=words, kind="pair", source=Derived("docs/statements.md#symmetries"), proof=ByHand("docs/statements.md#symmetries")
+        words=words,
+        kind="pair",
+        source=Derived("docs/statements.md#symmetries"),
+        proof=ByHand("docs/statements.md#symmetries"),
     )
 
 
@@ -138,6 +151,12 @@ rotation_of_token_space = _symmetry("Rotating token space (X O, O^T W) changes n
 rotation_of_heads = _symmetry("Rotating queries and keys together (W_Q R, W_K R) changes nothing.")
 sample_permutation = _symmetry("Permuting samples permutes their outputs.")
 token_permutation = _symmetry("Permuting any tokens of a sample changes no output and no loss.")
-sign_change = _symmetry("Changing the sign of all labels and of W_V changes the sign of every output, and no query, key or loss.")
-scaling = _symmetry("Scaling tokens by c, weights by 1/c and the step by 1/c^2 changes no score, value or loss.")
-value_shift = _symmetry("Adding a number to all values of a sample adds it to the output and leaves the attention gradient.")
+sign_change = _symmetry(
+    "Changing the sign of all labels and of W_V changes the sign of every output, and no query, key or loss."
+)
+scaling = _symmetry(
+    "Scaling tokens by c, weights by 1/c and the step by 1/c^2 changes no score, value or loss."
+)
+value_shift = _symmetry(
+    "Adding a number to all values of a sample adds it to the output and leaves the attention gradient."
+)

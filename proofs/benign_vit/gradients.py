@@ -19,7 +19,8 @@ class Size:
     """The sizes of a problem; `samples` is N, `tokens` M, `width` d, `head_width` d_h, `value_width` d_v.
 
     Raises:
-        ValueError: if a size is below 1, or the width below 2 (where `s_lj = s_jl` are not separate unknowns).
+        ValueError: if a size is below 1, or the width below 2 (where `s_lj = s_jl` are not separate
+        unknowns).
     """
 
     samples: int = 1
@@ -101,7 +102,7 @@ class TokenForm:
         self.instance = instance
 
     def loss_derivative(self, n: int) -> Expr:
-        """Return `lambda_n = 1 / (1 + exp(y_n f_n))`, minus the derivative of `log(1 + exp(-z))` at `y_n f_n`."""
+        """Return `lambda_n = 1 / (1 + exp(y_n f_n))`, minus the slope of `log(1 + exp(-z))` at `y_n f_n`."""
         return 1 / (1 + exp(self.instance.y[n] * self.instance.output(n)))
 
     def attention_gradient(self, n: int) -> Matrix:
@@ -184,10 +185,10 @@ def _total(terms: Iterator[Matrix]) -> Matrix:
 class _FreeCoordinates:
     """Writes an expression in free symbols, in which the loss's derivatives are polynomials.
 
-    `exp(s_lj)` becomes `phi_lj Z_l` and their sum over j `Z_l`; `exp(-y f)` becomes `lambda / (1 - lambda)` and
-    `1 + exp(-y f)` becomes `1 / (1 - lambda)`. The new symbols are taken to be
-    independent of each other and of the weights, which forgets what they stand for: two expressions that agree
-    in them agree in particular where they mean what they replaced.
+    `exp(s_lj)` becomes `phi_lj Z_l` and their sum over j `Z_l`; `exp(-y f)` becomes `lambda / (1 - lambda)`
+    and `1 + exp(-y f)` becomes `1 / (1 - lambda)`. The new symbols are taken to be independent of each
+    other and of the weights, which forgets what they stand for: two expressions that agree in them agree in
+    particular where they mean what they replaced.
     """
 
     def __init__(self, instance: Instance) -> None:
@@ -234,8 +235,9 @@ def prove_weight_gradients(size: Size, form: type[TokenForm] = TokenForm) -> boo
     """Prove the three weight gradients for one size and all values of tokens, labels and weights.
 
     `sympy.diff` differentiates the loss itself, all weights in place, in every entry of W_Q, W_K and W_V. The
-    difference from the hand-derived entry is written in free coordinates and expands to 0: an identity between
-    polynomials with rational coefficients, not a sample of values. Labels are arbitrary real numbers.
+    difference from the hand-derived entry is written in free coordinates and expands to 0: an identity
+    between polynomials with rational coefficients, not a sample of values. Labels are arbitrary real
+    numbers.
 
     Raises:
         IdentityFails: naming the first entry that differs.
@@ -252,11 +254,12 @@ def prove_weight_gradients(size: Size, form: type[TokenForm] = TokenForm) -> boo
 
 
 def prove_token_directions(size: Size, form: type[TokenForm] = TokenForm) -> bool:
-    """Prove that gradient descent on the weights moves each token's query, key and value as the token form says.
+    """Prove that gradient descent on the weights moves each token's query, key and value as the token form
+    says.
 
-    The token `x_p` is a vector of symbols of its own, so the identity holds for every token of the training set,
-    for one that several samples share, and for a token of test data. The left sides are `-(dL/dW_Q)^T x_p`,
-    `-(dL/dW_K)^T x_p` and `-x_p^T (dL/dW_V) w_O`, with sympy's derivatives of the loss.
+    The token `x_p` is a vector of symbols of its own, so the identity holds for every token of the training
+    set, for one that several samples share, and for a token of test data. The left sides are `-(dL/dW_Q)^T
+    x_p`, `-(dL/dW_K)^T x_p` and `-x_p^T (dL/dW_V) w_O`, with sympy's derivatives of the loss.
 
     Raises:
         IdentityFails: naming the first entry that differs.

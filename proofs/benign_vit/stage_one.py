@@ -1,7 +1,8 @@
 """Stage one of `benign-vit`: values grow, attention stays uniform, every loss derivative stays near 1/2.
 
 The theorem is a priori: four scalar sequences, started from the initial scores, values, queries and keys, bound the whole of
-training from the Gram matrix alone. The proof is in `docs/statements.md#stage-one`.
+training from the Gram matrix alone, for tokens in any position. A fifth bounds the signals' values from below. The proof is
+in `docs/statements.md#stage-one`.
 """
 
 from sympy import Abs, Max, Min, Rational, exp, log, sqrt, tanh
@@ -17,17 +18,19 @@ from proofs.benign_vit.bounds import (
     query_key_drift,
     same_class,
     signal_value_growth,
+    signals_agree,
     signals_are_orthogonal,
 )
 from proofs.benign_vit.exact import PAPER
-from proofs.benign_vit.stages import STAGE_ONE, T1, other_value, selected_value
+from proofs.benign_vit.stages import STAGE_ONE, T1
 from proofs.benign_vit.symbols import (
     M,
     N,
     attention,
     head_dimension,
-    is_signal,
+    is_noise_place,
     j,
+    j2,
     key_square,
     l,
     label,
@@ -49,7 +52,6 @@ from proofs.language import (
     ByHand,
     Claim,
     Derived,
-    Event,
     Largest,
     Lemma,
     Paper,
@@ -57,7 +59,6 @@ from proofs.language import (
     Smallest,
     Stage,
     Total,
-    at_event,
     at_start,
 )
 
@@ -65,18 +66,30 @@ PROVED = ByHand("docs/statements.md#stage-one")
 HERE = Derived("docs/statements.md#stage-one")
 QUARTER = Rational(1, 4)
 
-is_noise = 1 - is_signal[p]
 
-pull = Total(Abs(overlap[p, n, j]), n, j) / N
-"""A token's inner products with all tokens, averaged over samples."""
+def _pulls(place):  # type: ignore[no-untyped-def]
+    """A token's absolute inner products with signals, with noise tokens, and its largest one, averaged over samples."""
+    inner = Abs(overlap[token_at[n, place], n2, j2])
+    by_signals = Total((1 - is_noise_place[j2]) * inner, n2, j2) / N
+    by_noise = Total(is_noise_place[j2] * inner, n2, j2) / N
+    return by_signals, by_noise, Total(Largest(inner, j2), n2) / N
 
-signal_pull = Largest(pull, p, where=is_signal[p])
-noise_pull = Largest(pull, p, where=is_noise)
-largest_pull = Largest(pull, p)
-noise_peak_pull = Largest(Total(Largest(Abs(overlap[p, n, j]), j), n) / N, p, where=is_noise)
-"""The same for noise with the largest in place of the sum over a sample's tokens: its attention adds up to at most one."""
 
-class_pull = Smallest(Total((1 + label[n] * label[n2]) / 2 * overlap[token_at[n, 0], n2, 0], n2), n) / N
+_by_signals, _by_noise, _peak = _pulls(0)
+signal_pull = Largest(_by_signals + _by_noise, n)
+signal_pull_by_signals, signal_pull_by_noise = Largest(_by_signals, n), Largest(_by_noise, n)
+signal_peak_pull = Largest(_peak, n)
+"""With the largest in place of the sum over a sample's tokens: its attention adds up to one."""
+
+_by_signals, _by_noise, _peak = _pulls(j)
+noise_pull = Largest(_by_signals + _by_noise, n, j, where=is_noise_place[j])
+noise_pull_by_signals = Largest(_by_signals, n, j, where=is_noise_place[j])
+noise_pull_by_noise = Largest(_by_noise, n, j, where=is_noise_place[j])
+noise_peak_pull = Largest(_peak, n, j, where=is_noise_place[j])
+
+largest_pull = Max(signal_pull, noise_pull)
+
+class_pull = Smallest(Total(same_class * overlap[token_at[n, 0], n2, 0], n2), n) / N
 """`|mu|^2` times the smaller class's share of the samples."""
 
 envelope = Recurrence("stage_one_envelope", words="a priori bounds on scores, queries, keys and values")
@@ -93,14 +106,14 @@ norm_bound = envelope.member(
 )
 signal_value_bound = envelope.member(
     "signal_value_bound",
-    start=Largest(Abs(value[p]), p, where=is_signal[p]),
+    start=Largest(Abs(value[token_at[n, 0]]), n),
     symbol="v_S",
     words="bound on every signal's value",
     nonnegative=True,
 )
 noise_value_bound = envelope.member(
     "noise_value_bound",
-    start=Largest(Abs(value[p]), p, where=is_noise),
+    start=Largest(Abs(value[token_at[n, j]]), n, j, where=is_noise_place[j]),
     symbol="v_N",
     words="bound on every noise token's value",
     nonnegative=True,
@@ -115,30 +128,40 @@ signal_value_floor = envelope.member(
 attention_bound = 1 / (1 + (M - 1) * exp(-2 * score_bound))
 """`rho`, the largest attention that the scores allow."""
 
-_capped = Min(attention_bound, HALF)
-attention_variance_bound = _capped * (1 - _capped)
-"""The largest `phi (1 - phi)` for an attention of at most `rho`."""
 
-output_bound = Min(Max(signal_value_bound, noise_value_bound), attention_bound * signal_value_bound + noise_value_bound)
+def _variance(bound):  # type: ignore[no-untyped-def]
+    """The largest `phi (1 - phi)` for an attention of at most `bound`."""
+    capped = Min(bound, HALF)
+    return capped * (1 - capped)
+
+
+attention_variance_bound = _variance(attention_bound)
+"""`r~`"""
+
+output_bound = Min(
+    Max(signal_value_bound, noise_value_bound), attention_bound * signal_value_bound + noise_value_bound
+)
 """A bound on every output: its tokens' values, the signal weighted by its attention."""
 
 derivative_bound = 1 / (1 + exp(-output_bound))
 """The largest loss derivative that the values allow."""
 
-_query_rate = (
-    step_size
-    * derivative_bound
-    * Max(signal_pull, noise_pull)
-    * (2 * attention_variance_bound * signal_value_bound + noise_value_bound)
-    / M
+query_row = (2 * attention_variance_bound * signal_value_bound + noise_value_bound) / M
+"""A bound on the absolute row sums of the attention gradient: derivatives by one query's scores."""
+
+signal_column = attention_variance_bound * (signal_value_bound + noise_value_bound)
+noise_column = (
+    2 * attention_variance_bound * noise_value_bound + Min(attention_bound**2, QUARTER) * signal_value_bound
 )
+"""Bounds on its column sums: derivatives by one key's scores, for a signal's key and a noise token's."""
+
+_query_rate = step_size * derivative_bound * largest_pull * query_row
 _key_rate = (
     step_size
     * derivative_bound
     * Max(
-        signal_pull * attention_variance_bound * (signal_value_bound + noise_value_bound),
-        noise_pull
-        * (2 * attention_variance_bound * noise_value_bound + Min(attention_bound**2, QUARTER) * signal_value_bound),
+        signal_pull_by_signals * signal_column + signal_pull_by_noise * noise_column,
+        noise_pull_by_signals * signal_column + noise_pull_by_noise * noise_column,
     )
 )
 
@@ -146,7 +169,8 @@ envelope.updates(
     {
         score_bound: score_bound + norm_bound**2 * (_query_rate + _key_rate + _query_rate * _key_rate),
         norm_bound: norm_bound * (1 + Max(_query_rate, _key_rate)),
-        signal_value_bound: signal_value_bound + step_size * readout * derivative_bound * attention_bound * signal_pull,
+        signal_value_bound: signal_value_bound
+        + step_size * readout * derivative_bound * Min(attention_bound * signal_pull, signal_peak_pull),
         noise_value_bound: noise_value_bound
         + step_size * readout * derivative_bound * Min(attention_bound * noise_pull, noise_peak_pull),
         signal_value_floor: signal_value_floor
@@ -157,8 +181,8 @@ envelope.updates(
 stage_one_values = Lemma(
     words="In stage one every value stays below a bound known from the start.",
     claims=[
-        Claim(Abs(value[p]), "<=", signal_value_bound, where=is_signal[p]),
-        Claim(Abs(value[p]), "<=", noise_value_bound, where=is_noise),
+        Claim(Abs(value[token_at[n, 0]]), "<=", signal_value_bound),
+        Claim(Abs(value[token_at[n, j]]), "<=", noise_value_bound, where=is_noise_place[j]),
     ],
     stage=STAGE_ONE,
     source=HERE,
@@ -203,6 +227,7 @@ stage_one_attention_bound = Lemma(
 stage_one_signal_floor = Lemma(
     words="In stage one every signal's value grows at least as fast as a bound known from the start.",
     claim=Claim(label[n] * value[token_at[n, 0]], ">=", signal_value_floor),
+    given=[signals_are_orthogonal, signals_agree],
     stage=STAGE_ONE,
     source=HERE,
     rests_on=[signal_value_growth, stage_one_values, stage_one_queries_and_keys],
@@ -219,12 +244,13 @@ value_target = sqrt(readout * SCORE_TARGET) / (2 * sqrt(_start_norm_square))
 """`v* = |w_O| sqrt(D*) / (2 k_0)`, of order d_h^(-1/4)."""
 
 _target_attention = 1 / (1 + (M - 1) * exp(-2 * SCORE_TARGET))
-_rate = step_size * largest_pull * _target_attention / (1 + exp(-value_target))
+_pace = step_size * largest_pull / (1 + exp(-value_target))
 closed_form_horizon = Min(
-    value_target / (2 * readout * _rate),
-    log(1 + SCORE_TARGET / (2 * _start_norm_square)) / (4 * _rate * value_target),
+    value_target / (2 * readout * _pace * _target_attention),
+    log(1 + SCORE_TARGET / (2 * _start_norm_square))
+    / (4 * _pace * _variance(_target_attention) * value_target),
 )
-"""`T*`, the number of steps for which the closed form holds."""
+"""`T*`, the number of steps for which the closed form holds: until values, or until scores may reach their target."""
 
 stage_one_closed_form = Lemma(
     words="For an explicit number of steps, of order 1/eta, values, scores, loss derivatives and attention stay near their start.",
@@ -238,8 +264,12 @@ stage_one_closed_form = Lemma(
         Claim(STEP, "<=", closed_form_horizon),
         Claim(at_start(largest_value), "<=", value_target / 2),
         Claim(at_start(largest_score), "<=", SCORE_TARGET / 2),
+        Claim(_start_norm_square, ">", 0),
+        Claim(readout, ">", 0),
     ],
-    source=Paper(PAPER, says="stage one lasts of order 1/eta with values of order d_h^(-1/4)", derived="all constants"),
+    source=Paper(
+        PAPER, says="stage one lasts of order 1/eta with values of order d_h^(-1/4)", derived="all constants"
+    ),
     rests_on=[stage_one_values, stage_one_queries_and_keys],
     proof=PROVED,
 )

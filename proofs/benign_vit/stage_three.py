@@ -33,7 +33,11 @@ logistic_growth_sandwich = Lemma(
     words="Logistic growth in steps runs ahead of its continuous solution, by at most its rate times the fall of its derivative.",
     claims=[
         Claim(_progress(model_output), ">=", 1 + rate * STEP),
-        Claim(_progress(model_output - rate * (_derivative(0) - _derivative(model_output))), "<=", 1 + rate * STEP),
+        Claim(
+            _progress(model_output - rate * (_derivative(0) - _derivative(model_output))),
+            "<=",
+            1 + rate * STEP,
+        ),
     ],
     source=Derived("docs/statements.md#logistic-growth"),
     rests_on=[logistic.convexity_of_the_potential],
@@ -77,6 +81,8 @@ harmful_test_loss = Lemma(
 phase_boundary = Lemma(
     words="The test loss crosses over near N SNR^2 = 2 C_p^2, where signal and noise values grow equally fast.",
     kind="order",
-    source=Paper(PAPER, says="the regimes are separated at N SNR^2 of order 1", derived="the constant 2 C_p^2"),
+    source=Paper(
+        PAPER, says="the regimes are separated at N SNR^2 of order 1", derived="the constant 2 C_p^2"
+    ),
     rests_on=[benign_test_loss, harmful_test_loss],
 )

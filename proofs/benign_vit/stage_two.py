@@ -4,7 +4,7 @@
 is a straight line: `Psi' = 1/F` with `F = phi (1 - phi)`.
 """
 
-from sympy import Abs, Max, exp
+from sympy import Abs, Max, exp, expand
 
 from proofs.benign_vit.bounds import (
     HALF,
@@ -22,7 +22,6 @@ from proofs.benign_vit.symbols import (
     head_dimension,
     head_scale,
     is_noise_place,
-    is_signal,
     j,
     key_overlap,
     key_square,
@@ -47,18 +46,23 @@ from proofs.benign_vit.symbols import (
 from proofs.language import (
     STEP,
     ByHand,
+    BySymbols,
     Claim,
     Derived,
     Largest,
     Lemma,
+    Logistic,
     Paper,
     Same,
+    ScalarInequality,
     Stage,
     Total,
     accumulated,
     at_event,
     change,
+    real_variable,
 )
+from proofs.shared import logistic
 
 PROVED = ByHand("docs/statements.md#stage-two")
 HERE = Derived("docs/statements.md#stage-two")
@@ -75,6 +79,42 @@ def potential(gap):  # type: ignore[no-untyped-def]
     return exp(gap) / (M - 1) + 2 * gap - (M - 1) * exp(-gap)
 
 
+# How the potential grows with the score. In the variable c - log(M - 1) the number of tokens is gone.
+
+c = real_variable("c")
+x = real_variable("x")
+
+_potential_growth = Logistic(c) * Logistic(-c) * (exp(c + x) - exp(c) + 2 * x - exp(-c - x) + exp(-c))
+
+
+def _potential_identities() -> bool:
+    """Both bounds on the potential's growth are sums of multiples `e^z - 1 - z`, z = x or -x, with weights `p = e^c`."""
+    p = exp(c)
+    excess = exp(x) - 1 - x, exp(-x) - 1 + x
+    growth = (p * (exp(x) - 1) + 2 * x - (exp(-x) - 1) / p) * p
+    above = (1 + p) ** 2 * (exp(x) - 1) - growth - (2 * p * excess[0] + excess[0] + excess[1])
+    below = growth - (1 + p) ** 2 * (1 - exp(-x)) - (p**2 * (excess[0] + excess[1]) + 2 * p * excess[1])
+    return bool(expand(above) == 0 and expand(below) == 0)
+
+
+potential_growth_above = ScalarInequality(
+    words="On the scale of its slope the potential grows by at most the exponential growth of the score.",
+    variables=(c, x),
+    claim=Claim(_potential_growth, "<=", exp(x) - 1, variables=(c, x)),
+    source=HERE,
+    rests_on=[logistic.convexity_of_the_potential],
+    proof=BySymbols(_potential_identities),
+)
+
+potential_growth_below = ScalarInequality(
+    words="On the scale of its slope the potential grows by at least the exponential decay of the score.",
+    variables=(c, x),
+    claim=Claim(_potential_growth, ">=", 1 - exp(-x), variables=(c, x)),
+    source=HERE,
+    rests_on=[logistic.convexity_of_the_potential],
+    proof=BySymbols(_potential_identities),
+)
+
 # One step, with explicit constants (benign: the selected token is the signal).
 
 alignment = score[n, 0, 0]
@@ -84,44 +124,48 @@ class_size = Total(same_class, n2)
 energy = (query_square[token_at[n, 0]] + key_square[token_at[n, 0]]) / 2
 """`a`, the mean squared norm of the signal's query and key."""
 
-imbalance = Abs(query_square[token_at[n, 0]] - key_square[token_at[n, 0]]) / 2 / energy
-"""`e`: both squared norms lie in `a (1 +- e)`."""
+
+def _largest_of_class(quantity):  # type: ignore[no-untyped-def]
+    """The largest over the samples of the class, of each the largest over its noise tokens."""
+    return Largest(Largest(quantity, j, where=is_noise_place[j]), n2, where=same_class)
+
 
 distance_from_half = Largest(Abs(loss_derivative[n2] - HALF), n2, where=same_class)
 """`ell`."""
 
-_noise_here = same_class * is_noise_place[j]
-cross = Max(
-    Largest(Abs(query_overlap[n2, j]), n2, j, where=_noise_here), Largest(Abs(key_overlap[n2, j]), n2, j, where=_noise_here)
-)
+cross = Max(_largest_of_class(Abs(query_overlap[n2, j])), _largest_of_class(Abs(key_overlap[n2, j])))
 """`chi`: how far noise queries and keys are from orthogonal to the signal's."""
 
-noise_score = Largest(Abs(score[n2, 0, j]), n2, j, where=_noise_here)
+noise_score = _largest_of_class(Abs(score[n2, 0, j]))
 """`B`: the signal's scores for noise tokens."""
 
 signal_value = label[n] * value[token_at[n, 0]]
-noise_ratio = Largest(Abs(value[p]), p, where=1 - is_signal[p]) / signal_value
-"""`r`: noise values relative to the signal's."""
+noise_value = _largest_of_class(Abs(value[token_at[n2, j]]))
+"""`r V_+`."""
 
 norm_square = Max(Largest(query_square[p], p), Largest(key_square[p], p))
 """`k^2`."""
 
-drive = step_size * overlap[token_at[n, 0], n, 0] * class_size / (N * M) * energy * signal_value
-"""`b`."""
+pace = step_size * overlap[token_at[n, 0], n, 0] * class_size / (N * M)
+"""`b / (a V_+)`: the drive is `b = pace * energy * signal_value`."""
 
 _spread = spread(alignment)
-_cross_weight = _spread * exp(noise_score) + 2 * noise_ratio + (M - 1) * (1 + noise_ratio) / 4
-_cross_term = (1 + 2 * distance_from_half) * cross * _cross_weight / (2 * energy)
+_signal_share = _spread * exp(noise_score) * signal_value
+_both_values = signal_value + noise_value
+_cross_term = cross * (_signal_share + noise_value + (M - 1) * _both_values / 4)
 _second_order = (
-    drive
+    pace
     * norm_square
-    / energy**2
-    * (HALF + distance_from_half) ** 2
-    * (2 * _spread * exp(noise_score) + 2 * noise_ratio)
+    * (HALF + distance_from_half)
+    * (2 * _signal_share + noise_value)
+    * _both_values
     * M
     / 4
-    * (1 + noise_ratio)
 )
+_error = (HALF + distance_from_half) * (_cross_term + _second_order)
+
+one_signal = Claim(Total(same_class * (1 - Same(token_at[n, 0], token_at[n2, 0])), n2), "==", 0)
+"""The samples of a class share their signal token."""
 
 stage_two_step = Lemma(
     words="Per step the signal's score grows by its drive times the variance of the attention, up to explicit errors.",
@@ -129,31 +173,25 @@ stage_two_step = Lemma(
         Claim(
             change(alignment),
             ">=",
-            drive
+            pace
             * (
-                (1 - 2 * distance_from_half) * (1 - imbalance) * (1 - noise_ratio) * exp(-noise_score) * _spread
-                - _cross_term
-                - _second_order
+                (1 - 2 * distance_from_half)
+                * energy
+                * (signal_value - noise_value)
+                * exp(-noise_score)
+                * _spread
+                - _error
             ),
         ),
         Claim(
             change(alignment),
             "<=",
-            drive
-            * (
-                (1 + 2 * distance_from_half) * (1 + imbalance) * (1 + noise_ratio) * exp(noise_score) * _spread
-                + _cross_term
-                + _second_order
-            ),
+            pace
+            * ((1 + 2 * distance_from_half) * energy * _both_values * exp(noise_score) * _spread + _error),
         ),
     ],
     stage=GROWTH,
-    given=[
-        signals_are_orthogonal,
-        Claim(signal_value, ">", 0),
-        Claim(noise_ratio, "<=", 1),
-        Claim(imbalance, "<=", 1),
-    ],
+    given=[signals_are_orthogonal, one_signal, Claim(noise_value, "<=", signal_value)],
     source=HERE,
     rests_on=[vectorised_qk, attention_gradient_bounded],
     proof=PROVED,
@@ -183,24 +221,32 @@ expected_drive = (
 )
 """`b_t` with the expected `a = |x|^2 sigma_h^2 d_h`."""
 
-at_saturation = Stage("attention saturated", start=attention_saturated, end=attention_saturated, words="when attention has turned")
+at_saturation = Stage(
+    "attention saturated",
+    start=attention_saturated,
+    end=attention_saturated,
+    words="when attention has turned",
+)
 
 stage_two_log_growth = Lemma(
     words="On the potential's scale the gap of scores grows by the summed drive: like a logarithm, with its constant.",
     kind="order",
-    claim=Claim(potential(gap) - at_event(potential(gap), T1), "==", accumulated(expected_drive, since=T1), where=is_other),
+    claim=Claim(
+        potential(gap) - at_event(potential(gap), T1),
+        "==",
+        accumulated(expected_drive, since=T1),
+        where=is_other,
+    ),
     stage=at_saturation,
-    source=Paper(PAPER, says="attention scores grow like a logarithm in stage two", derived="the potential and its constant, 1"),
-    rests_on=[stage_two_step],
+    source=Paper(
+        PAPER,
+        says="attention scores grow like a logarithm in stage two",
+        derived="the potential and its constant, 1",
+    ),
+    rests_on=[stage_two_step, potential_growth_above, potential_growth_below],
 )
 
-_quadratic = (
-    step_size**2
-    * signal_square**3
-    * readout
-    * score_scale
-    * (STEP**2 - at_event(STEP, T1) ** 2)
-)
+_quadratic = step_size**2 * signal_square**3 * readout * score_scale * (STEP**2 - at_event(STEP, T1) ** 2)
 
 stage_two_quadratic_growth = Lemma(
     words="The exponential of the gap grows like the square of the step number, with its constant between explicit ends.",
@@ -210,7 +256,11 @@ stage_two_quadratic_growth = Lemma(
         Claim(exp(gap) - at_event(exp(gap), T1), "<=", (M - 1) / (16 * M) * _quadratic, where=is_other),
     ],
     stage=at_saturation,
-    source=Paper(PAPER, says="scores are logarithms of a quadratic in the step number", derived="the constants, to leading order"),
+    source=Paper(
+        PAPER,
+        says="scores are logarithms of a quadratic in the step number",
+        derived="the constants, to leading order",
+    ),
     rests_on=[stage_two_log_growth],
 )
 
@@ -219,6 +269,8 @@ stage_two_loss_derivative = Lemma(
     kind="order",
     claim=Claim(Largest(Abs(loss_derivative[n] - HALF), n), "<=", 1 / (2 * log_term)),
     stage=STAGE_TWO,
-    source=Paper(PAPER, says="loss derivatives stay near 1/2 in stage two", derived="the constant at leading order"),
+    source=Paper(
+        PAPER, says="loss derivatives stay near 1/2 in stage two", derived="the constant at leading order"
+    ),
     rests_on=[loss_derivative_near_half],
 )

@@ -37,7 +37,9 @@ T1 = Event(
     Claim(selected_value, ">=", 3 * M * other_value),
     words="every selected value exceeds 3M times every other value",
 )
-T2 = Event("T2", Claim(selected_value, ">=", 2 / log_term), words="every selected value exceeds 2/log(6N^2M^2/delta)")
+T2 = Event(
+    "T2", Claim(selected_value, ">=", 2 / log_term), words="every selected value exceeds 2/log(6N^2M^2/delta)"
+)
 T3 = Event("T3", Claim(loss, "<=", loss_target), words="the training loss reaches its target")
 attention_saturated = Event(
     "attention_saturated",
@@ -50,6 +52,9 @@ EVENTS = (T1, T2, T3, attention_saturated)
 STAGE_ONE = Stage("stage one", start=0, end=T1, words="until the selected values stand out")
 STAGE_TWO = Stage("stage two", start=T1, end=T2, words="from then until they are of order 1/log")
 GROWTH = Stage(
-    "attention growth", start=T1, end=attention_saturated, words="from T1 until attention has turned to the selected tokens"
+    "attention growth",
+    start=T1,
+    end=attention_saturated,
+    words="from T1 until attention has turned to the selected tokens",
 )
 STAGE_THREE = Stage("stage three", start=T2, end=T3, words="from there to convergence")

@@ -36,19 +36,27 @@ PROVED = ByHand("docs/statements.md#start")
 AT_START = Stage("start", end=None, words="at step 0")
 P = Size(TOKEN)
 
-token_square = Observable("token_square", TOKEN, constant=True, nonnegative=True, words="squared norm of a token")
+CHERNOFF = Rational(744, 1000)
+"""An inner product of two standard Gaussian vectors in R^k exceeds `2 sqrt(k x)` with probability at most `e^(-x)`, if `k >= 0.744 x`."""
+
+token_square = Observable(
+    "token_square", TOKEN, constant=True, nonnegative=True, words="squared norm of a token"
+)
 
 _here = token_at[n, j]
 _is_noise = 1 - is_signal[_here]
-_relative = token_square[_here] / noise_deviation[_here] ** 2 / (dimension - 2)
-_deviation = log(2 * N * (M - 1) / failure_probability) / (dimension - 2)
+_variance = noise_deviation[_here] ** 2
+_tokens = log(2 * N * (M - 1) / failure_probability)
+_deviation = 2 * sqrt((dimension - 2) * _tokens)
 
 noise_norms = Lemma(
     words="All squared noise norms are near their expectation.",
     kind="probability",
     claims=[
-        Claim(_relative, ">=", 1 - 2 * sqrt(_deviation), where=_is_noise),
-        Claim(_relative, "<=", 1 + 2 * sqrt(_deviation) + 2 * _deviation, where=_is_noise),
+        Claim(token_square[_here], ">=", _variance * (dimension - 2 - _deviation), where=_is_noise),
+        Claim(
+            token_square[_here], "<=", _variance * (dimension - 2 + _deviation + 2 * _tokens), where=_is_noise
+        ),
     ],
     stage=AT_START,
     source=HERE,
@@ -66,9 +74,11 @@ noise_nearly_orthogonal = Lemma(
         2 * noise_deviation[p] * noise_deviation[_here] * sqrt(dimension * _pairs),
         where=(1 - is_signal[p]) * _is_noise * (1 - Same(p, _here)),
     ),
-    given=[Claim(dimension, ">=", Rational(292, 100) * _pairs)],
+    given=[Claim(dimension - 2, ">=", CHERNOFF * _pairs)],
     stage=AT_START,
-    source=Paper(PAPER, says="noise tokens are nearly orthogonal", derived="the constant and the requirement"),
+    source=Paper(
+        PAPER, says="noise tokens are nearly orthogonal", derived="the constant and the requirement"
+    ),
     proof=PROVED,
 )
 
@@ -76,7 +86,9 @@ initial_values_small = Lemma(
     words="All values are small at the start.",
     kind="probability",
     claim=Claim(
-        Abs(value[p]), "<=", sqrt(token_square[p]) * value_scale * sqrt(readout) * sqrt(2 * log(P / failure_probability))
+        Abs(value[p]),
+        "<=",
+        sqrt(token_square[p]) * value_scale * sqrt(readout) * sqrt(2 * log(P / failure_probability)),
     ),
     stage=AT_START,
     source=HERE,
@@ -95,9 +107,11 @@ initial_scores_small = Lemma(
         * head_scale**2
         * sqrt(head_dimension * log_term),
     ),
-    given=[Claim(head_dimension, ">=", Rational(292, 100) * log_term)],
+    given=[Claim(head_dimension, ">=", CHERNOFF * log_term)],
     stage=AT_START,
-    source=Paper(PAPER, says="scores are small at the start, with log(6N^2M^2/delta)", derived="the constant 2"),
+    source=Paper(
+        PAPER, says="scores are small at the start, with log(6N^2M^2/delta)", derived="the constant 2"
+    ),
     proof=PROVED,
 )
 
@@ -121,7 +135,7 @@ initial_norms = Lemma(
 classes_balanced = Lemma(
     words="Each class has at least a quarter of the samples.",
     kind="probability",
-    claim=Claim(Total(same_class, n2), ">=", N / 4),
+    claims=[Claim(Total(same_class, n2), ">=", N / 4), Claim(Total(1 - same_class, n2), ">=", N / 4)],
     given=[Claim(N, ">=", 8 * log(2 / failure_probability))],
     stage=AT_START,
     source=HERE,

@@ -24,7 +24,7 @@ from proofs.language import (
     rounding,
     update,
 )
-from proofs.language.rounding import EPSILON
+from proofs.language.roundoff import EPSILON
 
 SAMPLE = IndexSet("sample", size="N")
 QUERY = IndexSet("query", size="M")
@@ -40,7 +40,7 @@ p, p2 = Index("p", TOKEN), Index("p2", TOKEN)
 h = Index("h", WIDTH)
 z = Index("z", PROBE)
 
-N, M, r = Size(SAMPLE), Size(KEY), Size(WIDTH)
+N, M = Size(SAMPLE), Size(KEY)
 
 # Data of an instance.
 
@@ -51,7 +51,6 @@ token_at = Observable(
 overlap = Observable(
     "overlap", TOKEN, SAMPLE, KEY, constant=True, symbol="G", words="inner product of a token with a sample's token"
 )
-gram_inverse = Observable("gram_inverse", TOKEN, TOKEN, constant=True, words="pseudo-inverse of the tokens' Gram matrix")
 is_signal = Observable("is_signal", TOKEN, constant=True, nonnegative=True, words="1 for signals, 0 for noise tokens")
 is_selected = Observable(
     "is_selected", TOKEN, constant=True, nonnegative=True, words="1 for tokens that their sample selects, else 0"
@@ -65,10 +64,13 @@ loss_target = Observable("loss_target", constant=True, nonnegative=True, symbol=
 failure_probability = Observable(
     "failure_probability", constant=True, nonnegative=True, symbol="delta", words="failure probability of the theory"
 )
+width = Observable(
+    "width", constant=True, nonnegative=True, symbol="r", words="width of queries and keys where they are computed"
+)
 probe = Observable("probe", WIDTH, PROBE, constant=True, words="fixed random directions in the space of queries and keys")
 probe_norm = Observable("probe_norm", PROBE, constant=True, nonnegative=True, words="norm of a probe direction")
 value_rounding = Observable(
-    "value_rounding", TOKEN, constant=True, nonnegative=True, words="rounding error of a recorded value beyond its last bit"
+    "value_rounding", TOKEN, nonnegative=True, words="rounding error of a recorded value beyond its last bit"
 )
 
 # Parameters of the data law and of the initial weights; an instance given as arrays may leave them open.
@@ -162,23 +164,29 @@ def _twin(role: str, own: Observable, other: Observable) -> tuple[Observable, ..
     """The recorded norms and inner products of queries, or of keys."""
     square = Observable(f"{role}_square", TOKEN, nonnegative=True, words=f"squared norm of a token's {role}")
     define(square[p], Total(own[p, h] ** 2, h))
+    rounding(square[p], (width + 2) * EPSILON * square[p])
 
     change = Observable(f"{role}_change", TOKEN, nonnegative=True, words=f"how far a token's {role} moves in a step")
     define(change[p], sqrt(Total((after(own[p, h]) - own[p, h]) ** 2, h)))
-    rounding(change[p], 2 * EPSILON * sqrt(after(square[p])) + (r + 4) * EPSILON * change[p])
+    rounding(change[p], 2 * EPSILON * sqrt(after(square[p])) + (width + 4) * EPSILON * change[p])
 
     aligned = Observable(f"{role}_overlap", SAMPLE, KEY, words=f"inner product of a token's {role} with its signal's")
     define(aligned[n, j], Total(own[token_at[n, j], h] * own[token_at[n, 0], h], h))
-    rounding(aligned[n, j], (r + 2) * EPSILON * sqrt(square[token_at[n, j]]) * sqrt(square[token_at[n, 0]]))
+    rounding(aligned[n, j], (width + 2) * EPSILON * sqrt(square[token_at[n, j]]) * sqrt(square[token_at[n, 0]]))
 
     probed = Observable(f"{role}_probe", TOKEN, PROBE, words=f"a token's {role} along a probe direction")
     define(probed[p, z], Total(own[p, h] * probe[h, z], h))
-    rounding(probed[p, z], (r + 2) * EPSILON * sqrt(square[p]) * probe_norm[z])
+    rounding(probed[p, z], (width + 2) * EPSILON * sqrt(square[p]) * probe_norm[z])
     return square, change, aligned, probed
 
 
 query_square, query_change, query_overlap, query_probe = _twin("query", query, key)
 key_square, key_change, key_overlap, key_probe = _twin("key", key, query)
+
+# A score is recorded as a rounded inner product, at this step and at the next.
+rounding(
+    score[n, l, j], 2 * (width + 2) * EPSILON * sqrt(query_square[token_at[n, l]]) * sqrt(key_square[token_at[n, j]])
+)
 
 query_drive = Observable(
     "query_drive", SAMPLE, QUERY, nonnegative=True, words="norm of the keys of a sample, weighted by a query's attention gradient"
@@ -186,7 +194,7 @@ query_drive = Observable(
 define(query_drive[n, l], sqrt(Total(Total(attention_gradient[n, l, j] * key[token_at[n, j], h], j) ** 2, h)))
 rounding(
     query_drive[n, l],
-    (r + M + 4) * EPSILON * Total(Abs(attention_gradient[n, l, j]) * sqrt(key_square[token_at[n, j]]), j),
+    (width + M + 4) * EPSILON * Total(Abs(attention_gradient[n, l, j]) * sqrt(key_square[token_at[n, j]]), j),
 )
 
 key_drive = Observable(
@@ -195,5 +203,12 @@ key_drive = Observable(
 define(key_drive[n, j], sqrt(Total(Total(attention_gradient[n, l, j] * query[token_at[n, l], h], l) ** 2, h)))
 rounding(
     key_drive[n, j],
-    (r + M + 4) * EPSILON * Total(Abs(attention_gradient[n, l, j]) * sqrt(query_square[token_at[n, l]]), l),
+    (width + M + 4) * EPSILON * Total(Abs(attention_gradient[n, l, j]) * sqrt(query_square[token_at[n, l]]), l),
 )
+
+balance = Observable(
+    "balance", PROBE, state=True, symbol="D", words="|W_Q^T z|^2 - |W_K^T z|^2 along a probe direction z, since the start"
+)
+balance_scale = Observable("balance_scale", PROBE, nonnegative=True, words="the sum of the absolute terms of the balance")
+balance_terms = Observable("balance_terms", constant=True, nonnegative=True, words="how many terms the balance sums")
+rounding(balance[z], balance_terms * EPSILON * balance_scale[z])

@@ -1,7 +1,7 @@
 """The language in which statements about training are written, once, for readers and for machines alike."""
 
 from proofs.language.collect import collect
-from proofs.language.definitions import define, update
+from proofs.language.definitions import define, rounding, update
 from proofs.language.errors import StatementError
 from proofs.language.mathml import mathml
 from proofs.language.nodes import (
@@ -26,6 +26,7 @@ from proofs.language.nodes import (
     change,
 )
 from proofs.language.recurrence import Recurrence
+from proofs.language.roundoff import EPSILON
 from proofs.language.statements import (
     ALWAYS,
     ByHand,
@@ -43,8 +44,44 @@ from proofs.language.statements import (
 from proofs.language.text import formula, plain
 
 __all__ = [
-    "ALWAYS", "START", "STEP", "ByHand", "ByScalar", "BySymbols", "Claim", "Derived", "Event", "Index", "IndexSet",
-    "Largest", "Lemma", "Logistic", "Observable", "Paper", "Recurrence", "Same", "ScalarInequality", "Size",
-    "Smallest", "Softmax", "Softplus", "Stage", "Statement", "StatementError", "Total", "accumulated", "after",
-    "at_event", "at_start", "change", "collect", "define", "formula", "mathml", "plain", "real_variable", "update",
+    "ALWAYS",
+    "EPSILON",
+    "START",
+    "STEP",
+    "ByHand",
+    "ByScalar",
+    "BySymbols",
+    "Claim",
+    "Derived",
+    "Event",
+    "Index",
+    "IndexSet",
+    "Largest",
+    "Lemma",
+    "Logistic",
+    "Observable",
+    "Paper",
+    "Recurrence",
+    "Same",
+    "ScalarInequality",
+    "Size",
+    "Smallest",
+    "Softmax",
+    "Softplus",
+    "Stage",
+    "Statement",
+    "StatementError",
+    "Total",
+    "accumulated",
+    "after",
+    "at_event",
+    "at_start",
+    "change",
+    "collect",
+    "define",
+    "formula",
+    "mathml",
+    "plain",
+    "real_variable", "rounding",
+    "update",
 ]

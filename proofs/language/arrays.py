@@ -10,7 +10,14 @@ from sympy import Abs, Add, Max, Min, Mul, Pow, exp, log, tanh
 from proofs.language.errors import refuse
 from proofs.language.nodes import Logistic, Softplus
 
-_FUNCTIONS = {exp: "np.exp", log: "np.log", tanh: "np.tanh", Abs: "np.abs", Logistic: "logistic", Softplus: "softplus"}
+_FUNCTIONS = {
+    exp: "np.exp",
+    log: "np.log",
+    tanh: "np.tanh",
+    Abs: "np.abs",
+    Logistic: "logistic",
+    Softplus: "softplus",
+}
 _LATTICE = {Max: "np.maximum", Min: "np.minimum"}
 
 
@@ -93,6 +100,8 @@ def _weight(part: tuple[Any, Source]) -> int:
 def _sum(node: Add, parts: Sequence[Source]) -> str:
     terms = [part for part in node.args if not part.is_Rational]
     ordered = sorted(zip(terms, parts, strict=True), key=_weight)
+    first = next((pair for pair in ordered if not _is_negative(pair[0])), ordered[0])
+    ordered.sort(key=lambda pair: pair is not first)
     text = "".join(f" {'-' if _is_negative(term) else '+'} {part.text}" for term, part in ordered)
     constants = [number_source(part) for part in node.args if part.is_Rational]
     return f"({constants[0]}{text})" if constants else f"({text.removeprefix(' + ').lstrip()})"

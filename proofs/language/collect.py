@@ -38,7 +38,9 @@ def _named(statement: Statement, other: Statement | str, found: dict[str, Statem
 def _refuse_cycle(statement: Statement, path: tuple[Statement, ...]) -> None:
     for other in statement.rests_on:
         if other in path:
-            chain = " -> ".join(each.name for each in (*path[path.index(other) :], other) if isinstance(each, Statement))
+            chain = " -> ".join(
+                each.name for each in (*path[path.index(other) :], other) if isinstance(each, Statement)
+            )
             refuse(path[0].name, f"it rests on itself: {chain}", path[0].place)
         if isinstance(other, Statement):
             _refuse_cycle(other, (*path, other))

@@ -6,7 +6,39 @@ from typing import Any
 import sympy
 
 from proofs.language.errors import refuse
-from proofs.language.nodes import Element, Formula, Index, Observable, Reduction, Same, Softmax, free_indices, on_increments
+from proofs.language.nodes import (
+    Element,
+    Formula,
+    Index,
+    Observable,
+    OwnNode,
+    RealAtom,
+    Reduction,
+    Same,
+    SmoothFunction,
+    Softmax,
+    free_indices,
+    on_increments,
+)
+
+
+_KNOWN = (
+    sympy.Rational,
+    sympy.NumberSymbol,
+    sympy.Add,
+    sympy.Mul,
+    sympy.Pow,
+    sympy.Abs,
+    sympy.Max,
+    sympy.Min,
+    sympy.exp,
+    sympy.log,
+    sympy.tanh,
+    sympy.Tuple,
+    RealAtom,
+    OwnNode,
+    SmoothFunction,
+)
 
 
 def define(observable: Any, expression: Any) -> None:
@@ -43,15 +75,30 @@ def update(observable: Any, expression: Any) -> None:
     target.next_value = formula
 
 
+def rounding(observable: Any, expression: Any) -> None:
+    """Say by how much recorded values can differ from the exact ones, where the definition cannot tell.
+
+    That is so where a run computes an observable from what it does not record, vectors whose norms alone are kept, say.
+    The value of a state observable is also rounded when it is updated; that is counted without being said.
+    """
+    target, formula = _formula("rounding", observable, expression)
+    if target.rounding is not None:
+        refuse(f"rounding of {target.name}", f"it has one already ({target.place})")
+    target.rounding = formula
+
+
 def _formula(kind: str, observable: Any, expression: Any) -> tuple[Observable, Formula]:
     target = observable.observable if isinstance(observable, Element) else observable
     if not isinstance(target, Observable):
         refuse(f"{kind} of {observable}", "it is no observable")
     indices = observable.indices if isinstance(observable, Element) else ()
     if not all(isinstance(index, Index) for index in indices) or len(set(indices)) != len(target.index_sets):
-        refuse(f"{kind} of {observable}", "the left side needs one different index for each of its index sets")
+        refuse(
+            f"{kind} of {observable}", "the left side needs one different index for each of its index sets"
+        )
     expression = check_expression(f"{kind} of {target.name}", expression)
-    if free_indices(expression) != frozenset(indices):
+    spare = frozenset(indices) - free_indices(expression)
+    if not free_indices(expression) <= frozenset(indices) or (spare and kind in ("definition", "update")):
         left, right = _names(indices), _names(free_indices(expression))
         refuse(f"{kind} of {target.name}", f"indices [{left}] on the left, [{right}] on the right")
     return target, Formula(tuple(indices), expression)
@@ -72,6 +119,8 @@ def check_expression(what: str, expression: Any, variables: Iterable[sympy.Symbo
         refuse(what, f"symbol {min(unknown, key=str)} is declared nowhere")
     if infinite := expression.atoms(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan):
         refuse(what, f"it holds {min(infinite, key=str)}")
+    if strange := {part for part in sympy.preorder_traversal(expression) if not isinstance(part, _KNOWN)} - set(variables):
+        refuse(what, f"{min(strange, key=str)} is not of this language")
     _check_places(what, expression)
     return expression
 

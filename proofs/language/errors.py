@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import sympy
 
-_OWN_FOLDERS = (str(Path(__file__).parent), str(Path(sympy.__file__).parent))
+_NOT_THE_AUTHOR = (str(Path(__file__).parent), str(Path(sympy.__file__).parent), "<string>")
 _NAME = re.compile(r"[A-Za-z]\w*\Z", re.ASCII)
 
 
@@ -16,9 +16,9 @@ class StatementError(ValueError):
 
 
 def place() -> str:
-    """The file:line of the innermost caller that belongs neither to the language nor to sympy."""
+    """The file:line of the innermost caller that belongs neither to the language, nor to sympy, nor to generated code."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OWN_FOLDERS):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_AUTHOR):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 

@@ -53,7 +53,9 @@ class StatementPrinter(MathMLPresentationPrinter):  # type: ignore[misc]
         return self._letter(atom.name)
 
     def _print_Element(self, element: Any) -> Any:
-        return self._tagged("msub", self._tagged("mrow", self._print(element.observable)), self._listed(element.indices))
+        return self._tagged(
+            "msub", self._tagged("mrow", self._print(element.observable)), self._listed(element.indices)
+        )
 
     def _print_Reduction(self, node: Any) -> Any:
         sign = {"Total": "&#x2211;", "Largest": "max", "Smallest": "min"}[type(node).__name__]
@@ -61,7 +63,9 @@ class StatementPrinter(MathMLPresentationPrinter):  # type: ignore[misc]
         where = getattr(node, "where", sympy.S.One)
         if where != 1:
             below = self._tagged("mrow", below, self._operator(":"), self._print(where))
-        return self._tagged("mrow", self._tagged("munder", self._operator(sign), below), self._closed(node.body))
+        return self._tagged(
+            "mrow", self._tagged("munder", self._operator(sign), below), self._closed(node.body)
+        )
 
     def _print_Softmax(self, node: Any) -> Any:
         name = self._tagged("munder", self._operator("softmax"), self._print(node.index))
@@ -83,7 +87,9 @@ class StatementPrinter(MathMLPresentationPrinter):  # type: ignore[misc]
         first = self._tagged("mi", "0" if node.since is None else node.since.name)
         last = self._tagged("mrow", self._tagged("mi", "t"), self._operator("-"), self._tagged("mn", "1"))
         return self._tagged(
-            "mrow", self._tagged("munderover", self._operator("&#x2211;"), first, last), self._closed(node.args[0])
+            "mrow",
+            self._tagged("munderover", self._operator("&#x2211;"), first, last),
+            self._closed(node.args[0]),
         )
 
 
@@ -98,7 +104,9 @@ def mathml(statement: Any) -> str:
     if not isinstance(statement, Claim):
         return f"<math>{printer.doprint(statement)}</math>"
     left, right = printer.doprint(statement.lhs), printer.doprint(statement.rhs)
-    return f"<math>{left}<mo>{_RELATIONS[statement.relation]}</mo>{right}{_for_every(statement.indices)}</math>"
+    return (
+        f"<math>{left}<mo>{_RELATIONS[statement.relation]}</mo>{right}{_for_every(statement.indices)}</math>"
+    )
 
 
 def _for_every(indices: tuple[Index, ...]) -> str:

@@ -38,6 +38,12 @@ class IndexSet:
         checked_name(self.size, "size")
 
 
+class OwnNode(Expr):  # type: ignore[misc]
+    """A real expression of this language with parts."""
+
+    is_real = True
+
+
 class RealAtom(AtomicExpr):
     """An expression without parts, compared by its name and a tag."""
 
@@ -120,6 +126,7 @@ class Observable(RealAtom, NotIterable):  # type: ignore[misc]
         observable.elements_of = elements_of
         observable.definition = None
         observable.next_value = None
+        observable.rounding = None
         observable.place = place()
         observable.serial = next(_serial)
         if constant and state:
@@ -137,6 +144,7 @@ class Observable(RealAtom, NotIterable):  # type: ignore[misc]
     elements_of: IndexSet | None
     definition: Formula | None
     next_value: Formula | None
+    rounding: Formula | None
     place: str
     serial: int
 
@@ -157,10 +165,8 @@ class Formula:
     expression: Any
 
 
-class Element(Expr):
+class Element(OwnNode):
     """An observable at given indices."""
-
-    is_real = True
 
     def __new__(cls, observable: Observable, *indices: Any) -> Element:
         if len(indices) != len(observable.index_sets):
@@ -208,10 +214,8 @@ def index_source(index: Any) -> Observable:
     return index.observable if isinstance(index, Element) else index
 
 
-class Reduction(Expr):
+class Reduction(OwnNode):
     """An expression reduced over indices, which it binds."""
-
-    is_real = True
     indices: tuple[Index, ...]
 
     @property
@@ -257,7 +261,9 @@ class Extreme(Reduction):
             bound, mask, default = indices
             return super().__new__(cls, body, bound, mask, default)
         bound = _bound_indices(cls.__name__, body, indices)
-        return super().__new__(cls, body, bound, sympy.sympify(1 if where is None else where), sympy.sympify(empty))
+        return super().__new__(
+            cls, body, bound, sympy.sympify(1 if where is None else where), sympy.sympify(empty)
+        )
 
     @property
     def indices(self) -> tuple[Index, ...]:  # type: ignore[override]
@@ -287,10 +293,8 @@ class Smallest(Extreme):
     """The smallest value over indices; of nothing at all it is `empty`."""
 
 
-class Softmax(Expr):
+class Softmax(OwnNode):
     """Exponential of a score over the sum of exponentials along one index, evaluated without overflow."""
-
-    is_real = True
 
     def __new__(cls, body: Any, index: Any) -> Softmax:
         body = sympy.sympify(body)
@@ -305,10 +309,8 @@ class Softmax(Expr):
         return self.args[1]
 
 
-class Same(Expr):
+class Same(OwnNode):
     """One where two indices are equal, else zero (the Kronecker delta)."""
-
-    is_real = True
 
     def __new__(cls, left: Any, right: Any) -> Same:
         for index in (left, right):
@@ -364,7 +366,9 @@ class Event(RealAtom):
             refuse(f"event {name}", "it has no claim")
         for claim in claims:
             if on_increments(Tuple(claim.lhs, claim.rhs)):
-                refuse(f"event {name}", "an event is about states: its claims must not contain after or change")
+                refuse(
+                    f"event {name}", "an event is about states: its claims must not contain after or change"
+                )
         return event
 
     claims: tuple[Any, ...]
@@ -385,10 +389,8 @@ class _Start(RealAtom):
 START = _Start()
 
 
-class After(Expr):
+class After(OwnNode):
     """The value one step later."""
-
-    is_real = True
 
     def __new__(cls, body: Any) -> Any:
         body = sympy.sympify(body)
@@ -399,27 +401,25 @@ class After(Expr):
         return super().__new__(cls, body)
 
 
-class AtStart(Expr):
+class AtStart(OwnNode):
     """The value at step 0."""
-
-    is_real = True
 
     def __new__(cls, body: Any) -> Any:
         body = sympy.sympify(body)
         return super().__new__(cls, body) if depends_on_step(body) else body
 
 
-class AtEvent(Expr):
+class AtEvent(OwnNode):
     """The value at the step of an event."""
-
-    is_real = True
 
     def __new__(cls, body: Any, event: Event) -> Any:
         body = sympy.sympify(body)
         if not isinstance(event, Event):
             refuse(f"at_event({body}, {event})", "the second argument is an Event")
         if on_increments(body):
-            refuse(f"at_event({body}, {event})", "a value at an event is that of a state, not of an increment")
+            refuse(
+                f"at_event({body}, {event})", "a value at an event is that of a state, not of an increment"
+            )
         return super().__new__(cls, body, event) if depends_on_step(body) else body
 
     @property
@@ -427,16 +427,17 @@ class AtEvent(Expr):
         return self.args[1]
 
 
-class Accumulated(Expr):
+class Accumulated(OwnNode):
     """The sum over the steps from an event (or the start) to the one before the present."""
-
-    is_real = True
 
     def __new__(cls, body: Any, since: Any = START) -> Accumulated:
         body = sympy.sympify(body)
         for mentioned in body.atoms(AtEvent):
             if mentioned.event != since:
-                refuse(f"accumulated({body})", f"it uses a value at {mentioned.event.name} but does not start there")
+                refuse(
+                    f"accumulated({body})",
+                    f"it uses a value at {mentioned.event.name} but does not start there",
+                )
         return super().__new__(cls, body, since)
 
     @property

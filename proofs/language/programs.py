@@ -66,7 +66,9 @@ class Program:
     which steps each target has values, `given` what arrays are asked for.
     """
 
-    def __init__(self, targets: Sequence[Any], scope: Scope, together: Iterable[frozenset[Index]] = ()) -> None:
+    def __init__(
+        self, targets: Sequence[Any], scope: Scope, together: Iterable[frozenset[Index]] = ()
+    ) -> None:
         self._scope = scope
         self._graph = Graph(targets, scope)
         self._texts: dict[Any, str] = {}
@@ -109,7 +111,9 @@ class Program:
             case StepNumber():
                 return "steps"
             case Index():
-                return f"np.arange(sizes[{key.ranges_over.size!r}]).reshape({self._selection('-1', '1', [key])})"
+                return (
+                    f"np.arange(sizes[{key.ranges_over.size!r}]).reshape({self._selection('-1', '1', [key])})"
+                )
             case Same():
                 left, right = self._index_texts(key.args, used)
                 return f"np.equal({left}, {right})[..., None] * 1.0"
@@ -118,7 +122,10 @@ class Program:
             case AtStart() | AtEvent() | Accumulated():
                 return self._placed(used[0], sorted(node.indices, key=str))
             case After():
-                return f"{used[0]}[..., 1:]" if self._graph.nodes[node.parts[0]].window == Window.STATE else used[0]
+                (body,) = node.parts
+                return self._texts[body] + (
+                    "[..., 1:]" if self._graph.nodes[body].window == Window.STATE else ""
+                )
             case Observable() if key in self._scope.sequences:
                 return f"{used[0]}[{self._scope.sequences[key][1]}]"
             case Observable() | Element():
@@ -127,7 +134,7 @@ class Program:
                 return self._total_text(key, node, used)
             case Extreme():
                 kind = "maximum" if isinstance(key, Largest) else "minimum"
-                return f"extreme(np.{kind}, {used[0]}, ({self._numbers(key.indices)}), {_listed(used[1:])})"
+                return f"extreme(np.{kind}, {used[0]}, ({self._numbers(key.indices)}), ({_listed(used[1:])}))"
             case Softmax():
                 return f"softmax({used[0]}, {self.axes[key.index]})"
             case _:

@@ -40,7 +40,10 @@ class RangeProgram:
         self._names: dict[Any, str] = {}
         self._lines: list[str] = []
         results = "".join(f"{self._named(target)}, " for target in targets)
-        self.source = "\n    ".join(["def ranges(measured, kept, sizes, steps):", *self._lines, f"return ({results})"]) + "\n"
+        self.source = (
+            "\n    ".join(["def ranges(measured, kept, sizes, steps):", *self._lines, f"return ({results})"])
+            + "\n"
+        )
 
     def _named(self, node: Any) -> str:
         if node not in self._names:

@@ -61,7 +61,9 @@ class Recurrence:
     def _scalar(self, what: str, expression: Any) -> Any:
         expression = check_expression(what, expression)
         if free_indices(expression):
-            refuse(what, f"a recurrence is scalar, but index {min(free_indices(expression), key=str)} is open")
+            refuse(
+                what, f"a recurrence is scalar, but index {min(free_indices(expression), key=str)} is open"
+            )
         if on_increments(expression):
             refuse(what, "it speaks of the next step")
         return expression

@@ -10,7 +10,15 @@ import sympy
 
 from proofs.language.definitions import check_expression, observables_behind
 from proofs.language.errors import place, refuse
-from proofs.language.nodes import AtEvent, Accumulated, Event, Index, depends_on_step, free_indices, on_increments
+from proofs.language.nodes import (
+    AtEvent,
+    Accumulated,
+    Event,
+    Index,
+    depends_on_step,
+    free_indices,
+    on_increments,
+)
 
 Relation = Literal["<=", ">=", "<", ">", "=="]
 Kind = Literal["exact", "bound", "order", "probability", "law", "pair"]
@@ -37,7 +45,13 @@ class Claim:
     """
 
     def __init__(
-        self, lhs: Any, relation: Relation, rhs: Any, *, where: Any = None, variables: Sequence[sympy.Symbol] = ()
+        self,
+        lhs: Any,
+        relation: Relation,
+        rhs: Any,
+        *,
+        where: Any = None,
+        variables: Sequence[sympy.Symbol] = (),
     ) -> None:
         self.place = place()
         what = f"claim {lhs} {relation} {rhs}"
@@ -192,7 +206,9 @@ class Lemma(Statement):
 
     def _check_hypothesis(self, hypothesis: Claim, claim: Claim) -> None:
         if extra := set(hypothesis.indices) - set(claim.indices):
-            refuse(self.words, f"hypothesis {hypothesis} has index {min(extra, key=str)}, which {claim} has not")
+            refuse(
+                self.words, f"hypothesis {hypothesis} has index {min(extra, key=str)}, which {claim} has not"
+            )
         if hypothesis.on_increments and not claim.on_increments:
             refuse(self.words, f"hypothesis {hypothesis} speaks of the next step, but {claim} does not")
         if (hypothesis.lhs, hypothesis.relation, hypothesis.rhs) == (claim.lhs, claim.relation, claim.rhs):
@@ -219,7 +235,9 @@ class ScalarInequality(Statement):
         super().__post_init__()
         if not self.variables:
             refuse(self.words, "it has no variables")
-        if used := (self.claim.lhs.atoms(sympy.Symbol) | self.claim.rhs.atoms(sympy.Symbol)) - set(self.variables):
+        if used := (self.claim.lhs.atoms(sympy.Symbol) | self.claim.rhs.atoms(sympy.Symbol)) - set(
+            self.variables
+        ):
             refuse(self.words, f"symbol {min(used, key=str)} is not among its variables")
         for variable in self.variables:
             if not variable.is_real or variable.is_nonnegative is not None:

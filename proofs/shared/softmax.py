@@ -1,7 +1,7 @@
 """The softmax of one row of attention, its derivatives, and the average of values that it weights.
 
-A row has scores `s_1 .. s_M` and values `V_1 .. V_M`; its attention is `phi_j = exp(s_j) / sum_m exp(s_m)` and
-its output `sum_j phi_j V_j`.
+A row has scores `s_1 .. s_M` and values `V_1 .. V_M`; its attention is `phi_j = exp(s_j) / sum_m exp(s_m)`
+and its output `sum_j phi_j V_j`.
 """
 
 from collections.abc import Callable, Sequence
@@ -63,8 +63,8 @@ def output_by_score(phi_k: Expr, value_k: Expr, output: Expr) -> Expr:
 class _Row:
     """One row with M tokens, M being a symbol.
 
-    M is written `k + r` with `k >= 1` and `r >= 0`, which is every pair `1 <= k <= M`, so that sympy knows that
-    `s_k` is among the scores.
+    M is written `k + r` with `k >= 1` and `r >= 0`, which is every pair `1 <= k <= M`, so that sympy knows
+    that `s_k` is among the scores.
     """
 
     def __init__(self) -> None:
@@ -161,8 +161,8 @@ def sympy_gradient_of_output(tokens: int) -> Callable[[Sequence[Any], Sequence[A
     """Return a function of M scores and M values, generated from sympy's own derivatives of the row's output.
 
     No formula of this package enters: `sympy.diff` differentiates `sum_j exp(s_j) V_j / sum_m exp(s_m)`, and
-    `sympy.lambdify` prints the result. The function takes floats, or arrays of equal shape, one per token. It does
-    not shift the scores: they must stay below 700, where `exp` overflows.
+    `sympy.lambdify` prints the result. The function takes floats, or arrays of equal shape, one per token.
+    It does not shift the scores: they must stay below 700, where `exp` overflows.
 
     >>> output, by_score, by_value = sympy_gradient_of_output(2)([0.0, 0.0], [1.0, 3.0])
     >>> float(output), [float(a) for a in by_score], [float(b) for b in by_value]

@@ -104,7 +104,8 @@ class SumOfProducts:
 
     def __init__(self, contraction: Contraction, dimensions: int) -> None:
         self._selections = [
-            tuple(slice(None) if axis in axes else 0 for axis in range(dimensions)) + (slice(None) if step else 0,)
+            tuple(slice(None) if axis in axes else 0 for axis in range(dimensions))
+            + (slice(None) if step else 0,)
             for axes, step in zip(contraction.operands, contraction.stepwise, strict=True)
         ]
         self._letters = [
@@ -139,12 +140,18 @@ class SumOfProducts:
 
     def _plan(self, operands: Sequence[_Labelled]) -> list[tuple[int, int]]:
         """Greedy: the pair with the least work first; places refer to the list with the products appended."""
-        sizes = {letter: size for each in operands for letter, size in zip(each.letters, each.array.shape, strict=True)}
+        sizes = {
+            letter: size
+            for each in operands
+            for letter, size in zip(each.letters, each.array.shape, strict=True)
+        }
         letters = [set(each.letters) for each in operands]
         order: list[tuple[int, int]] = []
         while len(letters) > 1:
             pairs = [(first, second) for second in range(len(letters)) for first in range(second)]
-            cost = {pair: prod(sizes[letter] for letter in letters[pair[0]] | letters[pair[1]]) for pair in pairs}
+            cost = {
+                pair: prod(sizes[letter] for letter in letters[pair[0]] | letters[pair[1]]) for pair in pairs
+            }
             first, second = min(pairs, key=lambda pair: (cost[pair], pair))
             merged = letters.pop(second) | letters.pop(first)
             letters.append(merged & set(self._result).union(*letters))
@@ -165,7 +172,11 @@ def _pair(left: _Labelled, right: _Labelled, wanted: set[str]) -> _Labelled:
     own_right = "".join(letter for letter in right.letters if letter not in common)
     if summed and not batch:
         return _matrix_product(left, right, own_left, summed, own_right)
-    if summed and batch == _STEP and _work(left, own_left) * right.array[..., 0].size >= _WORTH_A_PRODUCT_PER_STEP:
+    if (
+        summed
+        and batch == _STEP
+        and _work(left, own_left) * right.array[..., 0].size >= _WORTH_A_PRODUCT_PER_STEP
+    ):
         return _products_per_step(left, right, own_left, summed, own_right)
     result = "".join(letter for letter in batch + own_left + own_right if letter != _STEP)
     result += _STEP if _STEP in batch + own_left + own_right else ""
@@ -176,19 +187,27 @@ def _work(labelled: _Labelled, letters: str) -> int:
     return prod(labelled.array.shape[labelled.letters.index(letter)] for letter in letters)
 
 
-def _matrix_product(left: _Labelled, right: _Labelled, own_left: str, summed: str, own_right: str) -> _Labelled:
+def _matrix_product(
+    left: _Labelled, right: _Labelled, own_left: str, summed: str, own_right: str
+) -> _Labelled:
     size = _work(left, summed)
     first = left.ordered(own_left + summed)
     second = right.ordered(summed + own_right)
     product = first.reshape(-1, size) @ second.reshape(size, -1)
-    return _Labelled(product.reshape(first.shape[: len(own_left)] + second.shape[len(summed) :]), own_left + own_right)
+    return _Labelled(
+        product.reshape(first.shape[: len(own_left)] + second.shape[len(summed) :]), own_left + own_right
+    )
 
 
-def _products_per_step(left: _Labelled, right: _Labelled, own_left: str, summed: str, own_right: str) -> _Labelled:
+def _products_per_step(
+    left: _Labelled, right: _Labelled, own_left: str, summed: str, own_right: str
+) -> _Labelled:
     steps, size = left.array.shape[left.letters.index(_STEP)], _work(left, summed)
     first = left.ordered(_STEP + own_left + summed)
     second = right.ordered(_STEP + summed + own_right)
     product = first.reshape(steps, -1, size) @ second.reshape(steps, size, -1)
     shape = first.shape[: 1 + len(own_left)] + second.shape[1 + len(summed) :]
     letters = own_left + own_right + _STEP
-    return _Labelled(_Labelled(product.reshape(shape), _STEP + own_left + own_right).ordered(letters), letters)
+    return _Labelled(
+        _Labelled(product.reshape(shape), _STEP + own_left + own_right).ordered(letters), letters
+    )

@@ -15,11 +15,11 @@ from proofs.language.definitions import observables_behind
 from proofs.language.errors import refuse
 from proofs.language.graph import Graph, History, Mask, Scope, Sequences, Window
 from proofs.language.loops import Loop
-from proofs.language.nodes import Element, Event, Index, Observable, on_increments
+from proofs.language.nodes import Event, Index, Observable, on_increments
 from proofs.language.programs import Program
 from proofs.language.ranges import RangeProgram
 from proofs.language.recurrence import Member, Recurrence
-from proofs.language.rounding import RoundingAnalysis
+from proofs.language.roundoff import RoundingAnalysis
 from proofs.language.statements import Claim, Lemma
 from verify.checking import arrays, ranges
 from verify.checking.outcome import Outcome, Sides, taken
@@ -27,15 +27,19 @@ from verify.checking.run import Run
 
 Array = NDArray[np.float64]
 
-_ARRAY_FUNCTIONS = {name: getattr(arrays, name) for name in ("power", "logistic", "softplus", "softmax", "extreme")}
+_ARRAY_FUNCTIONS = {
+    name: getattr(arrays, name) for name in ("power", "logistic", "softplus", "softmax", "extreme")
+}
 
 
-def compile_lemmas(lemmas: Iterable[Lemma], recorded: Iterable[str]) -> Checker:
+def compile_lemmas(lemmas: Iterable[Lemma], recorded: Iterable[str], events: Iterable[Event] = ()) -> Checker:
     """Compile the claims and hypotheses of those lemmas that one run can judge; a stretch holds what is `recorded`.
+
+    `events` are looked for even if no lemma mentions them.
 
     Raises StatementError if a statement needs an observable that is neither recorded nor defined.
     """
-    return Checker([lemma for lemma in lemmas if lemma.judged_in_a_run], frozenset(recorded))
+    return Checker([lemma for lemma in lemmas if lemma.judged_in_a_run], frozenset(recorded), tuple(events))
 
 
 class Checker:
@@ -45,20 +49,22 @@ class Checker:
     `range_program` hold the generated sources.
     """
 
-    def __init__(self, lemmas: Sequence[Lemma], recorded: frozenset[str]) -> None:
+    def __init__(
+        self, lemmas: Sequence[Lemma], recorded: frozenset[str], events: Sequence[Event] = ()
+    ) -> None:
         self.lemmas = tuple(lemmas)
         analysis = RoundingAnalysis()
-        events = _events_of(lemmas)
+        events = _events_of(lemmas, events)
         claims = [claim for lemma in lemmas for claim in (*lemma.claims, *lemma.given)]
-        loops = _loops([*claims, *(claim for event in events for claim in event.claims)], analysis)
+        sides = [
+            side
+            for each in (*claims, *(c for event in events for c in event.claims))
+            for side in (each.lhs, each.rhs)
+        ]
+        loops = _loops(sides, analysis)
         self.bounds = {claim: analysis.margin_bound(claim) for claim in claims}
-        self.scope = Scope(
-            recorded,
-            numbers={},
-            sequences=_places(loops, analysis),
-            inputs={recurrence: loop.inputs for recurrence, loop in loops.items()},
-        )
-        self.loops = {self.scope.number(Sequences(recurrence)): loop.source for recurrence, loop in loops.items()}
+        self.scope = _scope(recorded, loops, analysis)
+        self.loops = _sources(loops, self.scope)
         self.events = {event: self.scope.number(event) for event in events}
         self.screened = [claim for claim in claims if claim.relation != "=="]
         bounds = Graph(list(self.bounds.values()), self.scope)
@@ -97,32 +103,51 @@ def _targets(claims: Sequence[Claim], bounds: Mapping[Claim, Any], others: Seque
     return [*(targets | dict.fromkeys(others))]
 
 
-def _events_of(lemmas: Sequence[Lemma]) -> list[Event]:
+def _events_of(lemmas: Sequence[Lemma], others: Sequence[Event]) -> list[Event]:
+    """The events named, mentioned or needed by others."""
     found: dict[Event, None] = {}
-    waiting = [event for lemma in lemmas for event in (lemma.stage.start, lemma.stage.end) if isinstance(event, Event)]
-    waiting += [event for lemma in lemmas for claim in (*lemma.claims, *lemma.given) for event in claim.events]
+    waiting = list(others)
+    for lemma in lemmas:
+        waiting += [each for each in (lemma.stage.start, lemma.stage.end) if isinstance(each, Event)]
+        waiting += [event for claim in (*lemma.claims, *lemma.given) for event in claim.events]
     while waiting:
         event = waiting.pop(0)
         found[event] = None
-        earlier = [each for claim in event.claims for each in claim.events] + ([event.since] if event.since else [])
+        earlier = [each for claim in event.claims for each in claim.events] + (
+            [event.since] if event.since else []
+        )
         waiting += [each for each in earlier if each not in found]
     return sorted(found, key=lambda event: event.name)
 
 
-def _loops(claims: Sequence[Claim], analysis: RoundingAnalysis) -> dict[Recurrence, Loop]:
+def _loops(expressions: Sequence[Any], analysis: RoundingAnalysis) -> dict[Recurrence, Loop]:
+    """The loops of all recurrences behind the expressions."""
     loops: dict[Recurrence, Loop] = {}
-    waiting = [part for claim in claims for part in (claim.lhs, claim.rhs)]
+    waiting = [*expressions]
     while waiting:
         for member in observables_behind(waiting.pop()):
             if isinstance(member, Member) and member.recurrence not in loops:
                 if any(other.update is None for other in member.recurrence.members):
                     refuse(f"recurrence {member.recurrence.name}", "it has no updates", member.place)
                 loops[member.recurrence] = Loop(member.recurrence, analysis)
-                waiting += [part for other in member.recurrence.members for part in (other.start, other.update)]
+                waiting += [
+                    part for other in member.recurrence.members for part in (other.start, other.update)
+                ]
     return loops
 
 
-def _places(loops: Iterable[Recurrence], analysis: RoundingAnalysis) -> dict[Observable, tuple[Recurrence, int]]:
+def _scope(recorded: frozenset[str], loops: Mapping[Recurrence, Loop], analysis: RoundingAnalysis) -> Scope:
+    inputs = {recurrence: loop.inputs for recurrence, loop in loops.items()}
+    return Scope(recorded, numbers={}, sequences=_places(loops, analysis), inputs=inputs)
+
+
+def _sources(loops: Mapping[Recurrence, Loop], scope: Scope) -> dict[int, str]:
+    return {scope.number(Sequences(recurrence)): loop.source for recurrence, loop in loops.items()}
+
+
+def _places(
+    loops: Iterable[Recurrence], analysis: RoundingAnalysis
+) -> dict[Observable, tuple[Recurrence, int]]:
     """Which row of which recurrence holds each member and each member's error."""
     places: dict[Observable, tuple[Recurrence, int]] = {}
     for recurrence in loops:
@@ -140,7 +165,11 @@ def _uniquely_named(observables: Iterable[Observable]) -> list[Observable]:
     found: dict[str, Observable] = {}
     for observable in observables:
         if found.setdefault(observable.name, observable) != observable:
-            refuse(f"observable {observable.name}", f"{found[observable.name].place} has the same name", observable.place)
+            refuse(
+                f"observable {observable.name}",
+                f"{found[observable.name].place} has the same name",
+                observable.place,
+            )
     return list(found.values())
 
 
@@ -150,13 +179,9 @@ class Session:
     def __init__(self, checker: Checker, constants: Mapping[str, Any]) -> None:
         self.checker = checker
         self.run = Run(checker.loops)
-        needed = [checker.given[name] for name in sorted(checker.needed_constants)]
-        self._constants = {each.name: _constant_array(each, constants) for each in needed}
-        self._sizes: dict[str, int] = {}
-        for each in needed:
-            _learn_sizes(self._sizes, each, self._constants[each.name].shape[:-1])
+        self._problem = _Problem(checker.given.values(), constants)
         self._executables: dict[Claim | None, _Executable] = {}
-        self._constant_ranges = {name: measured(array) for name, array in self._constants.items()}
+        self._constant_ranges = {name: _measured(array) for name, array in self._problem.arrays.items()}
         self._ranges = _function(checker.range_program.source, "ranges", vars(ranges))
 
     def evaluate(self, stretch: Mapping[str, Any], first_step: int) -> Result:
@@ -165,29 +190,37 @@ class Session:
         `stretch` holds arrays of shape (S + 1, *index sets), or (S, *index sets) for observables of increments. The
         first state of a stretch is the last of the one before it. Raises ValueError if an array is missing or misshapen.
         """
-        states = StretchArrays(self.checker, stretch)
-        for observable, shape in states.shapes():
-            _learn_sizes(self._sizes, observable, shape)
+        states = _States(self.checker.given.values(), stretch)
+        self._problem.learn(states)
         self.run.begin(first_step, states.increments)
         return Result(self, states, self._execute(None, states))
 
-    def bound(self, claim: Claim, states: StretchArrays) -> Array:
+    def bound(self, claim: Claim, states: _States) -> Array:
         """The rounding bound of a claim on the stretch just evaluated: one axis for each of its indices, then the step."""
         (bound,) = self._execute(claim, states)
         return taken(bound, self._executables[claim].program.axes, claim.indices)
 
-    def screen(self, states: StretchArrays) -> dict[Claim, float]:
+    def screen(self, states: _States) -> dict[Claim, float]:
         """For every inequality, a number that its rounding bound nowhere exceeds on the stretch just evaluated."""
 
         def known(name: str) -> ranges.Range:
-            return self._constant_ranges[name] if name in self._constant_ranges else measured(states.given(name))
+            return (
+                self._constant_ranges[name]
+                if name in self._constant_ranges
+                else _measured(states.given(name))
+            )
 
         def kept(number: int, row: int | None = None) -> ranges.Range:
-            return measured(self.run.now[number] if row is None else self.run.now[number][row])
+            return _measured(self.run.now[number] if row is None else self.run.now[number][row])
 
         steps = (float(self.run.steps[0]), float(self.run.steps[-1]))
-        enclosures = self._ranges(known, kept, self._sizes, steps)
+        enclosures = self._ranges(known, kept, self._problem.sizes, steps)
         return {claim: high for claim, (_, high) in zip(self.checker.screened, enclosures, strict=True)}
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """The sizes of index sets, by their names, as far as the arrays told them."""
+        return self._problem.sizes
 
     def save(self) -> Any:
         """What the statements remember, to go back to it later."""
@@ -197,19 +230,19 @@ class Session:
         """Go back to what was saved."""
         self.run.restore(saved)
 
-    def _execute(self, claim: Claim | None, states: StretchArrays) -> tuple[Any, ...]:
+    def _execute(self, claim: Claim | None, states: _States) -> tuple[Any, ...]:
         """Run the program of all statements, or that of one claim's bound."""
         with np.errstate(all="ignore"):
             if claim not in self._executables:
                 program = self.checker.program if claim is None else self.checker.bound_program(claim)
-                self._executables[claim] = _Executable(program, self._constants.__getitem__, self._sizes)
+                self._executables[claim] = _Executable(program, self._problem)
             return self._executables[claim](states.given, self.run)
 
 
 class Result:
     """What the statements are on one stretch: `outcomes`, one for every claim of every lemma, and `events` so far."""
 
-    def __init__(self, session: Session, states: StretchArrays, values: Sequence[Any]) -> None:
+    def __init__(self, session: Session, states: _States, values: Sequence[Any]) -> None:
         self._session = session
         self._states = states
         self._values = dict(zip(session.checker.targets, values, strict=True))
@@ -288,17 +321,18 @@ class Result:
 class _Executable:
     """A program with the constants of one problem."""
 
-    def __init__(self, program: Program, constant: Callable[[str], Array], sizes: Mapping[str, int]) -> None:
+    def __init__(self, program: Program, problem: _Problem) -> None:
         self.program = program
-        self._sizes = sizes
+        self._sizes = problem.sizes
         self._contract = [arrays.SumOfProducts(each, program.dimensions) for each in program.contractions]
         prepare = _function(program.constants_source, "constants", _ARRAY_FUNCTIONS)
-        self._constants = prepare(constant, sizes, self._contract)
+        self._constants = prepare(problem.arrays.__getitem__, problem.sizes, self._contract)
         self._stretch = _function(program.stretch_source, "stretch", _ARRAY_FUNCTIONS)
 
-    def __call__(self, given: Callable[[str], Array], run: Run | None) -> tuple[Any, ...]:
-        steps = run.steps if run is not None else None
-        results: tuple[Any, ...] = self._stretch(given, self._sizes, self._contract, self._constants, steps, run)
+    def __call__(self, given: Callable[[str], Array], run: Run) -> tuple[Any, ...]:
+        results: tuple[Any, ...] = self._stretch(
+            given, self._sizes, self._contract, self._constants, run.steps, run
+        )
         return results
 
 
@@ -309,40 +343,83 @@ def _function(source: str, name: str, names: Mapping[str, Any]) -> Callable[...,
     return function
 
 
-class StretchArrays:
+class _States:
     """The arrays of a stretch with the step moved to the last axis, each when it is first asked for."""
 
-    def __init__(self, checker: Checker, stretch: Mapping[str, Any]) -> None:
+    def __init__(self, given: Iterable[Observable], stretch: Mapping[str, Any]) -> None:
         self._arrays: dict[str, Array] = {}
-        self._raw: dict[str, tuple[Observable, Array]] = {}
+        self.raw: dict[str, tuple[Observable, Array]] = {}
         lengths: dict[str, int] = {}
-        for name in sorted(checker.needed_states):
-            if name not in stretch:
-                raise ValueError(f"{name}: the statements need it, and the stretch does not hold it")
-            observable, array = checker.given[name], np.asarray(stretch[name])
-            if array.ndim != 1 + len(observable.index_sets):
-                wanted = ", ".join(("steps", *(each.name for each in observable.index_sets)))
-                raise ValueError(f"{name}: shape {array.shape} is not that of ({wanted})")
-            self._raw[name] = observable, array
-            lengths[name] = len(array) + on_increments(observable)
-        self.increments = max(lengths.values(), default=1) - 1
+        for observable in given:
+            if not observable.constant:
+                array = _shaped(observable, stretch, "stretch", "steps")
+                self.raw[observable.name] = observable, array
+                lengths[observable.name] = len(array) + on_increments(observable)
+        recorded = [len(array) for array in stretch.values()]
+        self.increments = max(lengths.values(), default=max(recorded, default=1)) - 1
         for name, length in lengths.items():
             if length != self.increments + 1:
-                raise ValueError(f"{name}: {len(self._raw[name][1])} steps in a stretch of {self.increments} increments")
-
-    def shapes(self) -> Iterable[tuple[Observable, tuple[int, ...]]]:
-        """Every observable and the sizes of its index sets."""
-        return [(observable, array.shape[1:]) for observable, array in self._raw.values()]
+                raise ValueError(
+                    f"{name}: {len(self.raw[name][1])} steps in a stretch of {self.increments} increments"
+                )
 
     def given(self, name: str) -> Array:
         """An array by its name."""
         if name not in self._arrays:
-            array = np.moveaxis(self._raw[name][1], 0, -1)
+            array = np.moveaxis(self.raw[name][1], 0, -1)
             self._arrays[name] = np.ascontiguousarray(array, dtype=np.float64)
         return self._arrays[name]
 
 
-def measured(array: Any) -> ranges.Range:
+class _Problem:
+    """The constant arrays of a problem with a step axis of length one, and all sizes known so far."""
+
+    def __init__(self, given: Iterable[Observable], constants: Mapping[str, Any]) -> None:
+        self.sizes: dict[str, int] = {}
+        self._pickers = [each for each in given if each.elements_of is not None]
+        self.arrays: dict[str, Any] = {}
+        for each in given:
+            if each.constant:
+                array = _shaped(each, constants, "problem")
+                kind: Any = np.intp if each in self._pickers else np.float64
+                if each in self._pickers and not np.issubdtype(array.dtype, np.integer):
+                    raise ValueError(
+                        f"{each.name}: dtype {array.dtype}, but it picks elements: give integers"
+                    )
+                self.arrays[each.name] = np.ascontiguousarray(array[..., None], dtype=kind)
+                self._learn(each, array.shape)
+
+    def learn(self, states: _States) -> None:
+        """Learn the sizes that only the states tell; raises ValueError where they disagree."""
+        for observable, array in states.raw.values():
+            self._learn(observable, array.shape[1:])
+        for picker in self._pickers:
+            size = self.sizes[picker.elements_of.size] if picker.elements_of is not None else 0
+            low, high = _measured(self.arrays[picker.name])
+            if low < 0 or high >= size:
+                raise ValueError(
+                    f"{picker.name}: elements {low:.0f} to {high:.0f}, allowed are 0 to {size - 1}"
+                )
+
+    def _learn(self, observable: Observable, shape: Sequence[int]) -> None:
+        for index_set, size in zip(observable.index_sets, shape, strict=True):
+            known = self.sizes.setdefault(index_set.size, size)
+            if known != size:
+                raise ValueError(f"{observable.name}: {index_set.size} = {size}, but elsewhere it is {known}")
+
+
+def _shaped(observable: Observable, arrays: Mapping[str, Any], holder: str, *leading: str) -> Any:
+    """The array of an observable, if it is there and has the right number of axes."""
+    if observable.name not in arrays:
+        raise ValueError(f"{observable.name}: the statements need it, and the {holder} does not hold it")
+    array = np.asarray(arrays[observable.name])
+    wanted = (*leading, *(each.name for each in observable.index_sets))
+    if array.ndim != len(wanted):
+        raise ValueError(f"{observable.name}: shape {array.shape} is not that of ({', '.join(wanted)})")
+    return array
+
+
+def _measured(array: Any) -> ranges.Range:
     """The smallest and the largest value of an array; everything if it holds a NaN."""
     if np.size(array) == 0:
         return 0.0, 0.0
@@ -350,33 +427,25 @@ def measured(array: Any) -> ranges.Range:
     return ranges.EVERYTHING if np.isnan(low) or np.isnan(high) else (low, high)
 
 
-def _constant_array(observable: Observable, constants: Mapping[str, Any]) -> Array:
-    """A constant array with a step axis of length one."""
-    name = observable.name
-    if name not in constants:
-        raise ValueError(f"{name}: the statements need it, and the problem does not give it")
-    array: Any = np.asarray(constants[name])
-    if array.ndim != len(observable.index_sets):
-        wanted = ", ".join(each.name for each in observable.index_sets)
-        raise ValueError(f"{name}: shape {array.shape} is not that of ({wanted})")
-    if observable.elements_of is not None and not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(f"{name}: dtype {array.dtype}, but it picks elements and must hold integers")
-    kind = np.intp if observable.elements_of is not None else np.float64
-    return np.ascontiguousarray(array[..., None], dtype=kind)
-
-
-def _learn_sizes(sizes: dict[str, int], observable: Observable, shape: Sequence[int]) -> None:
-    for index_set, size in zip(observable.index_sets, shape, strict=True):
-        if sizes.setdefault(index_set.size, size) != size:
-            raise ValueError(f"{observable.name}: {index_set.size} = {size}, but it is {sizes[index_set.size]} elsewhere")
-
-
 def value_of(observable: Observable, constants: Mapping[str, Any], stretch: Mapping[str, Any]) -> Array:
-    """An observable evaluated by its definition, from other observables of a stretch that begins at step 0.
+    """An observable evaluated by its definition from the other observables of a stretch that begins at step 0.
 
     Shape (states or increments, *index sets), without the first axis if it is constant.
     """
     indices = tuple(Index(f"i{slot}", index_set) for slot, index_set in enumerate(observable.index_sets))
     element = observable[indices] if indices else observable
-    recorded = frozenset(stretch) - {observable.name}
-    claim = Claim(element, "<=", 2 * element - 1)
+    analysis = RoundingAnalysis()
+    loops = _loops([element], analysis)
+    scope = _scope(frozenset(stretch) - {observable.name}, loops, analysis)
+    program = Program([element], scope)
+    problem, states, run = (
+        _Problem(program.given, constants),
+        _States(program.given, stretch),
+        Run(_sources(loops, scope)),
+    )
+    problem.learn(states)
+    run.begin(0, states.increments)
+    with np.errstate(all="ignore"):
+        (value,) = _Executable(program, problem)(states.given, run)
+    array = taken(value, program.axes, indices)
+    return array[..., 0] if observable.constant else np.moveaxis(array, -1, 0)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ class Sides:
     lhs: Array
     rhs: Array
 
-    @property
+    @cached_property
     def margin(self) -> Array:
         """By how much the relation holds; negative where it fails. Minus the distance for an equality."""
         match self.relation:
@@ -147,7 +147,11 @@ class Outcome:
 
     @cached_property
     def _shape(self) -> tuple[int, ...]:
-        arrays = [self.sides.lhs, self.sides.rhs, *(side for each in self.given for side in (each.lhs, each.rhs))]
+        arrays = [
+            self.sides.lhs,
+            self.sides.rhs,
+            *(side for each in self.given for side in (each.lhs, each.rhs)),
+        ]
         return np.broadcast_shapes(*(array.shape for array in arrays))
 
     @cached_property
@@ -164,7 +168,11 @@ class Outcome:
             checked = self._checked_steps()
             if checked == 0:
                 return Tally(checked_steps=0)
-            return self._tally_equality(checked) if self.claim.relation == "==" else self._tally_inequality(checked)
+            return (
+                self._tally_equality(checked)
+                if self.claim.relation == "=="
+                else self._tally_inequality(checked)
+            )
 
     def _checked_steps(self) -> int:
         if 0 in self._shape:
@@ -180,19 +188,21 @@ class Outcome:
         scale = np.abs(lhs) + np.abs(rhs)
         scale += _SMALLEST
         relative = self._only_applying(margin / scale, np.inf)
-        worst = self._place(np.unravel_index(np.argmin(relative), relative.shape), relative)
+        worst = self.place(np.unravel_index(np.argmin(relative), relative.shape), relative)
         if np.min(self._only_applying(margin, np.inf)) > self.ceiling():
             return Tally(checked, worst)
         bound = self.bound()
         certain = self._only_applying(margin > bound, True)
         violated = self._only_applying(margin < -bound, False)
-        return Tally(checked, worst, self._first(violated, relative), self._all(~certain & ~violated, relative))
+        return Tally(
+            checked, worst, self._first(violated, relative), self._all(~certain & ~violated, relative)
+        )
 
     def _tally_equality(self, checked: int) -> Tally:
         bound = self.bound()
         scale = sum(map(np.abs, self.terms), np.float64(_SMALLEST))
         relative = self._only_applying((self.sides.margin + bound) / scale, np.inf)
-        worst = self._place(np.unravel_index(np.argmin(relative), relative.shape), relative)
+        worst = self.place(np.unravel_index(np.argmin(relative), relative.shape), relative)
         violated = self._only_applying(~(self.sides.margin >= -bound), False)
         sizes = [float(np.max(self._only_applying(np.abs(term), 0.0))) for term in self.terms]
         smallest = min((size for size in sizes if size > 0), default=None)
@@ -204,19 +214,25 @@ class Outcome:
         array = np.broadcast_to(array, self._shape)
         return array if self._applying is None else np.where(self._applying, array, otherwise)
 
-    def _first(self, found: Bools, relative: Array) -> list[Place]:
+    def _first(self, found: Bools, relative: Array) -> Sequence[Place]:
         """The elements found, at the first step that has any."""
         steps = np.flatnonzero(found.reshape(-1, found.shape[-1]).any(axis=0))
         if not steps.size:
-            return []
-        return [self._place((*place, steps[0]), relative) for place in np.argwhere(found[..., steps[0]])]
+            return ()
+        elements = np.argwhere(found[..., steps[0]])
+        return Places(self, np.column_stack([elements, np.full(len(elements), steps[0])]), relative)
 
-    def _all(self, found: Bools, relative: Array) -> list[Place]:
-        return [self._place(tuple(place), relative) for place in np.argwhere(found)]
+    def _all(self, found: Bools, relative: Array) -> Sequence[Place]:
+        """The elements found, the smallest relative margin first."""
+        places = np.argwhere(found)
+        return Places(self, places[np.argsort(relative[found], kind="stable")], relative)
 
-    def _place(self, place: Sequence[Any], relative: Array) -> Place:
+    def place(self, place: Sequence[Any], relative: Array) -> Place:
+        """The element at a place of the arrays: its indices, then its step counted from the first."""
+
         def at(array: Array) -> float:
-            return float(np.broadcast_to(array, self._shape)[tuple(place)])
+            inside = (0 if size == 1 else int(at) for size, at in zip(array.shape, place, strict=True))
+            return float(array[tuple(inside)])
 
         return Place(
             step=self.first_step + int(place[-1]),
@@ -226,3 +242,24 @@ class Outcome:
             margin=at(self.sides.margin),
             relative_margin=at(relative),
         )
+
+
+class Places(Sequence[Place]):
+    """Many elements of an outcome, each made when it is asked for."""
+
+    def __init__(self, outcome: Outcome, places: NDArray[np.int_], relative: Array) -> None:
+        self._outcome = outcome
+        self._places = places
+        self._relative = relative
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, number: int) -> Place: ...
+    @overload
+    def __getitem__(self, number: slice) -> "Places": ...
+    def __getitem__(self, number: int | slice) -> "Place | Places":
+        if isinstance(number, slice):
+            return Places(self._outcome, self._places[number], self._relative)
+        return self._outcome.place(self._places[number], self._relative)

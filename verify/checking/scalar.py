@@ -2,19 +2,20 @@
 
 `prove` cuts the domain into boxes and looks on each for a reason why the margin `right - left` is nonnegative:
 
-- an enclosure: every operation on intervals is rounded outward with Arb, so the margin's interval holds every value
-  that it takes on the box. Intervals may be unbounded, which settles tails where one side is bounded;
-- monotonicity: the margin is nonnegative on a face of the box, and its derivative across the box has the right
-  sign, both shown in these same two ways. Where the two sides touch, this goes on to the first derivative that
-  keeps its sign.
+- an enclosure. Every operation on intervals is rounded outward with Arb, so the margin's interval holds every
+  value that the margin takes on the box. Intervals may be unbounded, which settles tails with one bounded side;
+- monotonicity. The margin is nonnegative on a face of the box, and its derivative across the box has the right
+  sign, both shown in these same two ways. Where the sides touch, this goes on to the first derivative that
+  keeps its sign;
+- convexity. The margin is convex on the box, and vanishes with its gradient at a corner.
 
-A box with neither is cut in two; a point at which the claim is certainly false ends the search. Absolute values are
-resolved on each box on which the sign inside can be shown, and only enclosed on the others.
+A box with none of them is cut in two; a point at which the claim is certainly false ends the search. Absolute
+values are resolved on each box on which the sign inside can be shown; elsewhere both signs are tried.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from itertools import chain, product
 from math import ceil, floor
@@ -34,46 +35,51 @@ from sympy import (
     Matrix,
     Max,
     Min,
-    Rational,
+    Pow,
     Symbol,
     diff,
     exp,
     expand,
     factor,
+    fraction,
     log,
     oo,
     pi,
     powsimp,
-    simplify,
     sympify,
     tanh,
+    together,
 )
 from sympy.functions.elementary.hyperbolic import HyperbolicFunction
 
 from proofs.language.nodes import Logistic, Softplus
-from proofs.language.statements import ScalarInequality
+from proofs.language.statements import Relation, ScalarInequality, real_variable
 
-Relation = Literal["<=", ">=", "<", ">", "=="]
 Status = Literal["proved", "refuted", "undecided"]
 
-# How many derivatives a proof of monotonicity may nest: few are tried first, since each may be taken in any variable.
-DERIVATIVES = (1, 2, 6)
+# How many derivatives a proof of monotonicity may nest; few are tried first, and there are many in several
+# variables.
+DERIVATIVES_IN_ONE = (1, 2, 6)
+DERIVATIVES_IN_MANY = (1, 2)
 # Expressions larger than this are not searched for a simpler form, which could take minutes.
-LARGEST_SIMPLIFIED = 300
+LARGEST_EXPANDED = 300
 LARGEST_FACTORED = 120
 LARGEST_POWER = 8
+LARGEST_DIFFERENTIATED = 300
 # No box reaches further than this without being the tail itself.
 FARTHEST_CUT = Integer(2) ** 1024
 DEEPEST_CUT = 400
+BOXES_BEFORE_TURNING = 16
+MOST_OPEN_KINKS = 3
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What was found out about a claim.
 
-    `witness` is a point at which a refuted claim is certainly false; `boxes` counts the boxes looked at, `bits` is
-    the highest precision used, and `words` says the same in a sentence, with the place where an undecided search
-    stopped.
+    `witness` is a point at which a refuted claim is certainly false; `boxes` counts the boxes looked at,
+    `bits` is the highest precision used, and `words` says the same in a sentence, with the place where an
+    undecided search stopped.
     """
 
     status: Status
@@ -108,7 +114,7 @@ class Enclosure(NamedTuple):
     @property
     def negated(self) -> "Enclosure":
         """The members with the other sign."""
-        return Enclosure(-self.high, -self.low, self.high_open, self.low_open)
+        return Enclosure(_opposite(self.high), _opposite(self.low), self.high_open, self.low_open)
 
     def intersection(self, other: "Enclosure") -> "Enclosure":
         """Return what both hold, for two enclosures of the same quantity."""
@@ -117,7 +123,13 @@ class Enclosure(NamedTuple):
         return Enclosure(low, high, low_open, not high_closed)
 
     def __str__(self) -> str:
-        return f"[{self.low.str(6, radius=False)}, {self.high.str(6, radius=False)}]"
+        low, high = self.low.str(6, radius=False), self.high.str(6, radius=False)
+        return low if low == high else f"[{low}, {high}]"
+
+
+def _opposite(end: Any) -> Any:
+    # A plain minus sign would round to the precision of the moment.
+    return end.neg(exact=True)
 
 
 def _outward(low: Any, high: Any, low_open: bool = False, high_open: bool = False) -> Enclosure:
@@ -171,7 +183,7 @@ def _absolute(a: Enclosure) -> Enclosure:
         return a
     if a.high <= 0:
         return a.negated
-    high, high_closed = max((a.high, not a.high_open), (-a.low, not a.low_open))
+    high, high_closed = max((a.high, not a.high_open), (_opposite(a.low), not a.low_open))
     return Enclosure(arb(0), high, False, not high_closed)
 
 
@@ -272,7 +284,7 @@ def _operation(node: Expr) -> _Operation:
 
 @lru_cache(maxsize=10_000)
 def _operations(expression: Expr) -> tuple[tuple[_Operation, tuple[int, ...]], ...]:
-    """List the operations that make up an expression, each with the places of its arguments; every part once."""
+    """List the operations that make up an expression, with the places of their arguments; every part once."""
     places: dict[Expr, int] = {}
     operations: list[tuple[_Operation, tuple[int, ...]]] = []
 
@@ -306,7 +318,7 @@ def enclose(expression: Expr, box: EnclosedBox, bits: int) -> Enclosure:
 
 
 class Side(NamedTuple):
-    """One side of a box, from `low` to `high`: exact real numbers or infinite; an open end does not belong."""
+    """One side of a box, its ends exact real numbers or infinite; an open end does not belong to it."""
 
     low: Expr
     high: Expr
@@ -330,12 +342,14 @@ class Side(NamedTuple):
 
     def certainly_holds(self, number: Expr, bits: int) -> bool:
         """Whether a number certainly belongs to it."""
-        return (
-            _certainly_below(self.low, number, bits) or (number == self.low and not self.low_open)
-        ) and (_certainly_below(number, self.high, bits) or (number == self.high and not self.high_open))
+        return (_certainly_below(self.low, number, bits) or (number == self.low and not self.low_open)) and (
+            _certainly_below(number, self.high, bits) or (number == self.high and not self.high_open)
+        )
 
-    def halves(self, cut: Expr) -> tuple["Side", "Side"]:
-        """Return its two parts, the cut belonging to both."""
+    def parts(self, cut: Expr) -> tuple["Side", ...]:
+        """Return its parts below and above a cut, which belongs to both; itself if the cut is not inside."""
+        if not (_certainly_below(self.low, cut, 256) and _certainly_below(cut, self.high, 256)):
+            return (self,)
         return self._replace(high=cut, high_open=False), self._replace(low=cut, low_open=False)
 
 
@@ -366,18 +380,9 @@ def _exponential_over_constants(base: Expr) -> tuple[Expr, Expr, Expr] | None:
     if not (base.is_Add and len(base.args) == 2):
         return None
     for constant, term in (base.args, base.args[::-1]):
-        factors, exponentials = [], []
-        for part in term.args if term.is_Mul else (term,):
-            (exponentials if isinstance(part, exp) else factors).append(part)
-        scale = reduce(lambda a, b: a * b, factors, Integer(1))
-        if (
-            len(exponentials) == 1
-            and constant.is_number
-            and scale.is_number
-            and constant.is_positive
-            and scale.is_positive
-        ):
-            return constant, scale, exponentials[0].args[0]
+        scale, exponential = term.as_independent(*term.free_symbols) if term.is_Mul else (Integer(1), term)
+        if isinstance(exponential, exp) and constant.is_number and constant.is_positive and scale.is_positive:
+            return constant, scale, exponential.args[0]
     return None
 
 
@@ -428,10 +433,10 @@ def _expanded(expression: Expr) -> Expr:
 @lru_cache(maxsize=10_000)
 def _forms(expression: Expr) -> tuple[Expr, ...]:
     forms = [expression]
-    if expression.args and expression.count_ops() <= LARGEST_SIMPLIFIED:
+    if expression.args and _is_small(expression, LARGEST_EXPANDED):
         expanded = _expanded(expression)
         forms += [expanded, powsimp(expanded, combine="exp")]
-        if expanded.count_ops() <= LARGEST_FACTORED:
+        if _is_small(expanded, LARGEST_FACTORED):
             forms.append(_factored(expanded))
         forms += [_expanded(_near_limit(expression, sign)) for sign in (1, -1)]
     return tuple(dict.fromkeys(forms))
@@ -442,8 +447,10 @@ def _near_limit(expression: Expr, sign: int) -> Expr:
 
     Written so, a distance far below the working precision is not lost to rounding.
     """
-    expression = expression.replace(tanh, lambda u: sign * (1 - 2 * Logistic(-2 * sign * u)))
-    return expression.replace(Softplus, lambda u: u + Softplus(-u)) if sign > 0 else expression
+    near = {node: sign * (1 - 2 * Logistic(-2 * sign * node.args[0])) for node in expression.atoms(tanh)}
+    if sign > 0:
+        near |= {node: node.args[0] + Softplus(-node.args[0]) for node in expression.atoms(Softplus)}
+    return expression.xreplace(near)
 
 
 def _factored(expression: Expr) -> Expr:
@@ -484,19 +491,27 @@ def _derivative(expression: Expr, variable: Symbol) -> Expr:
     return _normal(diff(expression, variable))
 
 
+def _is_small(expression: Expr, operations: int) -> bool:
+    """Whether it is quick to expand."""
+    powers = (abs(node.exp) for node in expression.atoms(Pow) if node.exp.is_Integer)
+    return bool(expression.count_ops() <= operations and max(powers, default=0) <= LARGEST_POWER)
+
+
 @lru_cache(maxsize=10_000)
 def _simplifies_to_zero(expression: Expr) -> bool:
+    """Whether an expression is 0 as a rational function of exponentials, logarithms and its variables."""
+    if not _is_small(expression, LARGEST_EXPANDED):
+        return False
     if _expanded(expression) == 0:
         return True
-    largest = max((max(abs(number.p), number.q) for number in expression.atoms(Rational)), default=0)
-    if expression.count_ops() > LARGEST_SIMPLIFIED or largest > LARGEST_SIMPLIFIED:
-        return False
-    plain = expression.replace(Softplus, lambda u: log(1 + exp(u)))
-    return bool(simplify(plain) == 0 or simplify(plain.rewrite(exp)) == 0)
+    plain = {node: 1 - 2 / (exp(2 * node.args[0]) + 1) for node in expression.atoms(tanh)}
+    plain |= {node: log(1 + exp(node.args[0])) for node in expression.atoms(Softplus)}
+    numerator, _ = fraction(together(expand(expression.xreplace(plain))))
+    return bool(expand(numerator) == 0)
 
 
 def _is_zero(expression: Expr, box: Box, bits: int) -> bool:
-    """Whether an expression is 0 on the whole box by sympy's rules; a value that is not 0 saves the trouble."""
+    """Whether an expression is 0 on the whole box by algebra; a value that is not 0 saves the trouble."""
     middle = _point({variable: _cut(side) for variable, side in box.items()})
     try:
         value = enclose(expression, _enclosed(middle, 4 * bits), 4 * bits)
@@ -505,7 +520,7 @@ def _is_zero(expression: Expr, box: Box, bits: int) -> bool:
     if value.positive or value.negated.positive:
         return False
     corner = {variable: side.low for variable, side in box.items() if side.is_point}
-    return _simplifies_to_zero(_normal(expression.subs(corner)))
+    return _simplifies_to_zero(_normal(_normal(expression).subs(corner)))
 
 
 # Where to cut.
@@ -532,7 +547,7 @@ def _rational(value: Expr) -> Expr:
 
 
 def _cut(side: Side) -> Expr:
-    """Return where to cut a side in two: a simple fraction near its middle, since both sides tend to touch at those."""
+    """Return where to cut a side in two: at a simple fraction, since claims tend to be tight at those."""
     if side.is_point:
         return side.low
     if _certainly_below(side.high, Integer(0), 64) or side.high == 0:
@@ -576,19 +591,27 @@ def _resolved(margin: Expr, box: Box, bits: int) -> Expr:
     pending = True
     while pending:
         pending = False
-        for kink in margin.atoms(Abs):
-            inside = kink.args[0]
-            if inside.has(Abs):
-                continue
-            for signed in (inside, -inside):
+        for kink in _kinks(margin):
+            for signed in (kink.args[0], -kink.args[0]):
                 if _is_shown(signed, box, False, bits, derivatives=2):
                     margin, pending = _normal(margin.xreplace({kink: signed})), True
                     break
     return margin
 
 
-def _is_shown(margin: Expr, box: Box, strict: bool, bits: int, derivatives: int) -> bool:
-    """Whether a margin is shown to be nonnegative (positive, if `strict`) on a box."""
+@lru_cache(maxsize=10_000)
+def _kinks(margin: Expr) -> tuple[Expr, ...]:
+    """Return the absolute values that hold no other."""
+    return tuple(sorted((kink for kink in margin.atoms(Abs) if not kink.args[0].has(Abs)), key=str))
+
+
+def _is_shown(
+    margin: Expr, box: Box, strict: bool, bits: int, derivatives: int, along: Symbol | None = None
+) -> bool:
+    """Whether a margin is shown to be nonnegative (positive, if `strict`) on a box.
+
+    At most so many derivatives are nested, in the variable `along` alone if it is given.
+    """
     margin = _resolved(margin, box, bits)
     enclosure = _enclose_forms(margin, _enclosed(box, bits), bits)
     if enclosure is None:
@@ -599,19 +622,21 @@ def _is_shown(margin: Expr, box: Box, strict: bool, bits: int, derivatives: int)
         return False
     if not strict and _is_zero(margin, box, bits):
         return True
-    if margin.has(Abs):
-        return _is_shown_for_both_signs(margin, box, strict, bits, derivatives)
-    return any(
+    if kinks := _kinks(margin):
+        return len(kinks) <= MOST_OPEN_KINKS and _is_shown_for_both_signs(
+            margin, box, strict, bits, derivatives
+        )
+    return len(_operations(margin)) <= LARGEST_DIFFERENTIATED and any(
         _grows_from_face(margin, box, variable, from_low, strict, bits, derivatives)
         for variable, side in box.items()
-        if not side.is_point and variable in margin.free_symbols
+        if not side.is_point and along in (None, variable)
         for from_low in (True, False)
     )
 
 
 def _is_shown_for_both_signs(margin: Expr, box: Box, strict: bool, bits: int, derivatives: int) -> bool:
-    """Whether a margin is shown with `u`, and also with `-u`, in place of some `|u|`, which is one of the two."""
-    kink = min((kink for kink in margin.atoms(Abs) if not kink.args[0].has(Abs)), key=str)
+    """Whether a margin is shown with `u` and also with `-u` in place of some `|u|`, which is one of them."""
+    kink = _kinks(margin)[0]
     return all(
         _is_shown(_normal(margin.xreplace({kink: signed})), box, strict, bits, derivatives)
         for signed in (kink.args[0], -kink.args[0])
@@ -623,7 +648,8 @@ def _grows_from_face(
 ) -> bool:
     """Whether a margin is nonnegative on a face and does not decrease from there across the box.
 
-    At an open end of the domain the face itself does not count: zero is enough there if the margin then increases.
+    At an open end of the domain the face itself does not count: zero is enough there if the margin then
+    increases.
     """
     side = box[variable]
     end, end_is_open = (side.low, side.low_open) if from_low else (side.high, side.high_open)
@@ -641,6 +667,7 @@ def _grows_from_face(
         strict and end_is_open,
         bits,
         derivatives - 1 if touches or not side.is_bounded else 0,
+        along=variable,
     )
 
 
@@ -648,10 +675,12 @@ def _curves_up_from_touch(margin: Expr, box: Box, bits: int) -> bool:
     """Whether a margin is convex on a box and vanishes with its gradient at one of the box's corners."""
     margin = _resolved(margin, box, bits)
     variables = [variable for variable, side in box.items() if not side.is_point]
-    if margin.has(Abs) or len(variables) < 2 or _enclose_forms(margin, _enclosed(box, bits), bits) is None:
+    if _kinks(margin) or len(variables) < 2 or _enclose_forms(margin, _enclosed(box, bits), bits) is None:
         return False
     hessian = Matrix(
-        len(variables), len(variables), lambda i, j: _derivative(_derivative(margin, variables[i]), variables[j])
+        len(variables),
+        len(variables),
+        lambda i, j: _derivative(_derivative(margin, variables[i]), variables[j]),
     )
     for order in range(1, len(variables) + 1):
         minor = _enclose_forms(_normal(hessian[:order, :order].det()), _enclosed(box, bits), bits)
@@ -666,9 +695,9 @@ def _curves_up_from_touch(margin: Expr, box: Box, bits: int) -> bool:
 class _Search:
     """Branch and bound for one claim `left <= right` (`<` if `strict`) on one domain."""
 
-    def __init__(self, left: Expr, right: Expr, strict: bool, domain: Box) -> None:
-        self.sides, self.strict, self.domain = (left, right), strict, domain
-        self.margin = _normal(right - left)
+    def __init__(self, sides: tuple[Expr, Expr], strict: bool, domain: Box) -> None:
+        self.sides, self.strict, self.domain = sides, strict, domain
+        self.margin = _normal(sides[1] - sides[0])
         self.box: dict[Symbol, Side] = dict(domain)
         self.coordinates: dict[Symbol, Expr] = {variable: variable for variable in domain}
 
@@ -690,9 +719,11 @@ class _Search:
         return False
 
     def _replace_coordinate(self, old: Symbol, weights: Mapping[Symbol, Expr], constant: Expr) -> None:
-        new = Dummy("h", real=True)
-        ends = [(weights[v] * self.box[v].low, weights[v] * self.box[v].high) for v in weights]
-        lows, highs = zip(*[(low, high) if weights[v] > 0 else (high, low) for v, (low, high) in zip(weights, ends)])
+        new = Dummy(str(Add(constant, *[weights[v] * v for v in weights])), real=True)
+        reached = [
+            sorted((weight * self.box[v].low, weight * self.box[v].high)) for v, weight in weights.items()
+        ]
+        lows, highs = zip(*reached, strict=True)
         others = Add(*[weights[v] * v for v in weights if v != old])
         solved = {old: (new - others - constant) / weights[old]}
         del self.box[old]
@@ -703,7 +734,8 @@ class _Search:
     def _lies_outside(self, box: Box, bits: int) -> bool:
         """Whether no point of a box belongs to the domain."""
         for variable, place in self.coordinates.items():
-            reached, allowed = enclose(place, _enclosed(box, bits), bits), self.domain[variable].enclosure(bits)
+            reached = enclose(place, _enclosed(box, bits), bits)
+            allowed = self.domain[variable].enclosure(bits)
             if reached.high < allowed.low or reached.low > allowed.high:
                 return True
         return False
@@ -717,7 +749,8 @@ class _Search:
             return False
         if left.high < right.low or (left.high == right.low and not self.strict):
             return True
-        if any(_is_shown(self.margin, box, self.strict, bits, order) for order in DERIVATIVES):
+        derivatives = DERIVATIVES_IN_ONE if len(box) == 1 else DERIVATIVES_IN_MANY
+        if any(_is_shown(self.margin, box, self.strict, bits, order) for order in derivatives):
             return True
         return not self.strict and _curves_up_from_touch(self.margin, box, bits)
 
@@ -748,20 +781,22 @@ class _Search:
 
         def change(variable: Symbol) -> Any:
             width = enclosed[variable].high - enclosed[variable].low
-            slope = None if margin.has(Abs) else _enclose_forms(_derivative(margin, variable), enclosed, bits)
+            slope = None if _kinks(margin) else _enclose_forms(_derivative(margin, variable), enclosed, bits)
             steepest = _absolute(slope).high if slope is not None else arb.pos_inf()
             return (steepest * width).mid() if steepest.is_finite() else width
 
-        return max((v for v, side in box.items() if not side.is_point), key=change)
+        return max(box, key=change)
 
-    def run(self, touching: Mapping[Symbol, Sequence[Expr]], bits: int, most_boxes: int) -> Outcome:
+    def run(
+        self, touching: Mapping[Symbol, Sequence[Expr]], bits: int, most_boxes: int, looked_at: int = 0
+    ) -> Outcome:
         """Search until the claim is shown on every box, is false at a point, or the boxes are used up."""
         first_boxes = self._first_boxes(touching)
         for corner in chain.from_iterable(map(_corners, first_boxes)):
             if witness := self._violation_at(corner, bits):
-                return self._refuted(witness, 0, bits)
+                return Outcome("refuted", witness, looked_at, bits, "")
         queue = deque((box, 0) for box in first_boxes)
-        looked_at, finest, stuck = 0, bits, None
+        finest, stuck = bits, None
         while queue:
             box, cuts = queue.popleft()
             if looked_at == most_boxes:
@@ -773,49 +808,41 @@ class _Search:
                 continue
             middle = {variable: _cut(side) for variable, side in box.items()}
             if witness := self._violation_at(middle, finer):
-                return self._refuted(witness, looked_at, finest)
-            if all(side.is_point for side in box.values()):
-                stuck = box
-                continue
+                return Outcome("refuted", witness, looked_at, finest, "")
             variable = self._widest(box, finer)
             if cuts == DEEPEST_CUT or abs(middle[variable]) > FARTHEST_CUT:
                 stuck = box
                 continue
-            queue.extend(({**box, variable: half}, cuts + 1) for half in box[variable].halves(middle[variable]))
+            parts = box[variable].parts(middle[variable])
+            queue.extend(({**box, variable: part}, cuts + 1) for part in parts)
         if stuck is None:
             return Outcome("proved", None, looked_at, finest, f"proved on {looked_at} boxes at {finest} bits")
         return self._undecided(stuck, looked_at, finest)
 
     def _first_boxes(self, touching: Mapping[Symbol, Sequence[Expr]]) -> list[Box]:
-        """Cut the search box where the two sides are said to touch, and where absolute values have their kinks."""
+        """Cut the box where the sides are said to touch, and where absolute values have their kinks."""
         boxes: list[Box] = [self.box]
-        for variable, side in self.box.items():
+        for variable in self.box:
             points = set(touching.get(variable, ()))
             for kink in self.margin.atoms(Abs):
-                if kink.free_symbols == {variable} and (line := kink.args[0].as_poly(variable)) is not None:
-                    points |= {-line.nth(0) / line.nth(1)} if line.degree() == 1 else set()
+                line = kink.args[0].as_poly(variable) if kink.free_symbols == {variable} else None
+                if line is not None and line.degree() == 1:
+                    points.add(-line.nth(0) / line.nth(1))
             for point in points:
-                if _certainly_below(side.low, point, 256) and _certainly_below(point, side.high, 256):
-                    boxes = [part for box in boxes for part in self._parts(box, variable, point)]
+                boxes = [{**box, variable: part} for box in boxes for part in box[variable].parts(point)]
         return boxes
 
-    def _parts(self, box: Box, variable: Symbol, point: Expr) -> list[Box]:
-        side = box[variable]
-        if not (_certainly_below(side.low, point, 256) and _certainly_below(point, side.high, 256)):
-            return [box]
-        return [{**box, variable: half} for half in side.halves(point)]
-
-    def _refuted(self, witness: Mapping[Symbol, Expr], boxes: int, bits: int) -> Outcome:
-        at = _enclosed(_point(witness), bits)
-        left, right = (enclose(side, at, bits) for side in self.sides)
-        where = ", ".join(f"{variable} = {value}" for variable, value in witness.items())
-        relation = "<" if self.strict else "<="
-        words = f"false at {where}: {left} {relation} {right} does not hold"
-        return Outcome("refuted", witness, boxes, bits, words)
-
     def _undecided(self, box: Box, boxes: int, bits: int) -> Outcome:
-        inside = ", ".join(f"{place} in [{box_of.low}, {box_of.high}]" for place, box_of in box.items())
-        return Outcome("undecided", None, boxes, bits, f"undecided after {boxes} boxes; open: {inside}")
+        sides = {
+            place.name: f"[{_in_print(side.low)}, {_in_print(side.high)}]" for place, side in box.items()
+        }
+        where = ", ".join(f"{name} in {side}" for name, side in sides.items())
+        return Outcome("undecided", None, boxes, bits, f"undecided after {boxes} boxes; open: {where}")
+
+
+def _in_print(value: Expr) -> str:
+    exact = str(value)
+    return exact if len(exact) <= 20 else _number(value, 64).low.str(12, radius=False)
 
 
 def prove(
@@ -830,52 +857,57 @@ def prove(
 ) -> Outcome:
     """Decide whether `lhs relation rhs` holds for all real values of the variables in their intervals.
 
-    "proved" and "refuted" are certain; "undecided" means that the boxes were used up, or that a side is nowhere
-    shown to be defined. Ends of intervals are exact numbers or infinite. `touching` names exact numbers, such as
-    `log(3)`, at which the two sides are equal; fractions are found without it. `bits` is the precision to start at.
+    "proved" and "refuted" are certain; "undecided" means that the boxes were used up, or that a side is
+    nowhere shown to be defined. Ends of intervals are exact numbers or infinite. `touching` names exact
+    numbers, such as `log(3)`, at which the two sides are equal; fractions are found without it. `bits` is
+    the precision to start at.
 
     Raises:
-        ValueError: if a symbol has no interval, an interval is empty, the expression holds a float or a function
-            that cannot be enclosed, or the relation is none of `<= >= < > ==`.
+        ValueError: if a symbol has no interval or is declared more than real, a side holds a float or a
+            function that cannot be enclosed, or the relation is none of `<= >= < > ==`.
 
     >>> z = Symbol("z", real=True)
-    >>> prove(Abs(1 / (1 + exp(z)) - Rational(1, 2)), "<=", Abs(z) / 4, {z: Interval(-oo, oo)}).status
+    >>> prove(Abs(1 / (1 + exp(z)) - Integer(1) / 2), "<=", Abs(z) / 4, {z: Interval(-oo, oo)}).status
     'proved'
     >>> print(prove(z, "<=", z**2, {z: Interval(-oo, oo)}).words)
     false at z = 1/2: 0.500000 <= 0.250000 does not hold
     """
     left, right, domain = _checked(sympify(lhs), sympify(rhs), variables)
-    if relation not in ("<=", ">=", "<", ">", "=="):
-        raise ValueError(f"relation: {relation!r} is not allowed (<=, >=, <, >, ==)")
+    up, down = (left, right), (right, left)
+    directions = {"<=": [up], "<": [up], ">=": [down], ">": [down], "==": [up, down]}
+    if relation not in directions:
+        raise ValueError(f"relation: {relation!r} is not allowed (allowed: {' '.join(directions)})")
     hints = {variable: [sympify(point) for point in points] for variable, points in (touching or {}).items()}
-    directions = {"<=": [(left, right)], "<": [(left, right)], "==": [(left, right), (right, left)]}.get(
-        relation, [(right, left)]
-    )
     outcomes = [
-        _decided(lower, upper, relation in ("<", ">"), domain, hints, bits, boxes) for lower, upper in directions
+        _decided(sides, relation in ("<", ">"), domain, hints, bits, boxes) for sides in directions[relation]
     ]
-    return max(outcomes, key=lambda outcome: ("proved", "undecided", "refuted").index(outcome.status))
+    outcome = max(outcomes, key=lambda outcome: ("proved", "undecided", "refuted").index(outcome.status))
+    if outcome.witness is None:
+        return outcome
+    at = _enclosed(_point(outcome.witness), outcome.bits)
+    both = [str(enclose(side, at, outcome.bits)) for side in (left, right)]
+    where = ", ".join(f"{variable} = {_in_print(value)}" for variable, value in outcome.witness.items())
+    return replace(outcome, words=f"false at {where}: {both[0]} {relation} {both[1]} does not hold")
 
 
 def _decided(
-    left: Expr,
-    right: Expr,
+    sides: tuple[Expr, Expr],
     strict: bool,
     domain: Box,
     touching: Mapping[Symbol, Sequence[Expr]],
     bits: int,
     boxes: int,
 ) -> Outcome:
-    """Search in the claim's own variables and, if that fails, in coordinates turned to its absolute values."""
-    turned = _Search(left, right, strict, domain)
+    """Search in the claim's own variables, then in coordinates that are turned to its absolute values."""
+    turned = _Search(sides, strict, domain)
     if not turned.turn_to_a_kink():
         return turned.run(touching, bits, boxes)
-    first = _Search(left, right, strict, domain).run(touching, bits, boxes // 10)
+    first = _Search(sides, strict, domain).run(touching, bits, min(boxes // 2, BOXES_BEFORE_TURNING))
     if first.status != "undecided":
         return first
     while turned.turn_to_a_kink():
         pass
-    return turned.run(touching, bits, boxes - first.boxes)
+    return turned.run(touching, bits, boxes, looked_at=first.boxes)
 
 
 def prove_inequality(inequality: ScalarInequality, **budget: Any) -> Outcome:
@@ -889,11 +921,13 @@ def prove_inequality(inequality: ScalarInequality, **budget: Any) -> Outcome:
 def _checked(
     left: Expr, right: Expr, variables: Mapping[Symbol, Interval]
 ) -> tuple[Expr, Expr, dict[Symbol, Side]]:
-    """Return both sides in functions that can be enclosed, and the domain; refuse what cannot be decided exactly."""
+    """Return both sides in functions that can be enclosed, and the domain; refuse what is not exact."""
     domain = {}
     for variable, interval in variables.items():
-        if not isinstance(interval, Interval) or not variable.is_real:
-            raise ValueError(f"{variable}: {interval} is not allowed (an Interval, for a symbol declared real)")
+        if variable.assumptions0 != real_variable("_").assumptions0:
+            raise ValueError(f"{variable}: it must be declared real and nothing else")
+        if not isinstance(interval, Interval):
+            raise ValueError(f"{variable}: {interval} is not allowed (an Interval of more than one number)")
         domain[variable] = Side(
             interval.start, interval.end, bool(interval.left_open), bool(interval.right_open)
         )

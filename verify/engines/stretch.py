@@ -61,6 +61,10 @@ class Dynamics(Protocol):
         """Go back to a saved state."""
         ...
 
+    def vectors(self) -> dict[str, Array]:
+        """State observables of the present step that stretches do not hold, for they are large."""
+        ...
+
     def test_outputs(self, kept: Any) -> tuple[Array, Array] | None:
         """Labels and outputs of the test samples at a kept state; `None` without test samples."""
         ...

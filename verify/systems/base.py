@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from proofs.language import Claim, Event, Lemma
 from verify.engines.stretch import Dynamics
 from verify.errors import RequestError
 
@@ -63,12 +64,26 @@ class System(Protocol):
     arrays_given: type[BaseModel]
     dimensions: Mapping[str, tuple[str, ...]]
 
-    def prepare(self, problem: Any, seed: int, engine: str) -> Prepared:
-        """Draw an instance of a problem and set up its dynamics."""
+    def prepare(self, problem: Any, seed: int, engine: str, checked: bool = False) -> Prepared:
+        """Draw an instance of a problem and set up its dynamics; where it is `checked`, with the data of the statements."""
         ...
 
-    def prepare_arrays(self, instance: Any, given: Any, seed: int, engine: str, notes: Sequence[str]) -> Prepared:
+    def prepare_arrays(
+        self, instance: Any, given: Any, seed: int, engine: str, notes: Sequence[str] = (), checked: bool = False
+    ) -> Prepared:
         """Set up the dynamics of a given instance."""
+        ...
+
+    def lemmas(self) -> Sequence[Lemma]:
+        """The system's statements, in reading order."""
+        ...
+
+    def events(self) -> Sequence[Event]:
+        """The events that mark its stages."""
+        ...
+
+    def condition(self) -> Mapping[str, tuple[str, Claim]]:
+        """The requirements that its paper makes: name -> (as the paper says it, the claim)."""
         ...
 
     def load_instance(self, path: Path) -> tuple[Any, list[str]]:

@@ -91,7 +91,8 @@ def test_generated_derivatives_agree_with_mpmath(row: tuple[list[float], list[fl
         by_score_expected = [
             w / total * (mpmath.mpf(v) - expected) for w, v in zip(weights, values, strict=True)
         ]
-    # Each printed derivative is a sum of products of at most 2 M terms of size max |V|, each a few roundings off.
+    # Each printed derivative is a sum of products of at most 2 M terms of size max |V|, each a few
+    # roundings off.
     tolerance = 64 * len(scores) * np.finfo(float).eps * (1 + max(abs(v) for v in values))
     assert math.isclose(output, float(expected), rel_tol=0, abs_tol=tolerance)
     np.testing.assert_allclose(by_value, [float(b) for b in by_value_expected], rtol=0, atol=tolerance)

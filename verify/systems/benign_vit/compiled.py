@@ -17,6 +17,8 @@ for _inner in (
     kernels.backward,
     kernels.row_squares,
     kernels.measure_state,
+    kernels.measure_balance,
+    kernels.measure_weights_balance,
     kernels.measure_change,
 ):
     register_jitable(_inner)

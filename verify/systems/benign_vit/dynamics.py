@@ -80,11 +80,17 @@ class _Recorder:
             "query_overlap": places,
             "key_overlap": places,
             "probe": (distinct, 2 * PROBES),
+            "balance": (PROBES,),
+            "balance_scale": (PROBES,),
         }
         directions = np.random.Generator(np.random.PCG64(0)).standard_normal((rank, PROBES))
         self._norms = norms
         self._buffers = {
             "directions": directions,
+            "start": np.zeros((distinct, 2 * PROBES)),
+            "balance_start": np.zeros(PROBES),
+            "moved": np.empty((distinct, 2 * PROBES)),
+            "pulled": np.empty((distinct, 2 * PROBES)),
             "before": np.empty((distinct, 2 * rank)),
             "scratch": np.empty((distinct, 2 * rank)),
             "scratch_drive": np.empty((*places, rank)),
@@ -92,6 +98,21 @@ class _Recorder:
         }
         self._states = 0
         self._take(0)
+
+    def probe(self, rows: Array) -> Array:
+        """Queries' or weights' rows (K, 2r) along the probe directions, (K, 2Z)."""
+        flat = rows.reshape(-1, rows.shape[1] // 2) @ self.directions
+        return np.asarray(flat.reshape(len(rows), 2 * PROBES))
+
+    def begin(self, probes: Array, balance: Array) -> None:
+        """Remember the probes (P, 2Z) and the balance (Z,) of the first state."""
+        self._buffers["start"][...] = probes
+        self._buffers["balance_start"][...] = balance
+
+    @property
+    def directions(self) -> Array:
+        """The probe directions (r, Z)."""
+        return self._buffers["directions"]
 
     @property
     def bytes_per_step(self) -> int:
@@ -111,15 +132,19 @@ class _Recorder:
             **{name: np.empty((measured, *shape)) for name, shape in self._norm_shapes.items()}, **self._buffers
         )
 
-    def arrays(self, steps: int) -> dict[str, Array]:
-        """The observables of the states of a stretch of so many steps; increments have one entry less."""
+    def arrays(self, steps: int, value_rounding: Array) -> dict[str, Array]:
+        """The observables of the states of a stretch of so many steps; increments have one entry less.
+
+        `value_rounding` (P,) is what rounding can add to a recorded value beyond its last bit.
+        """
         arrays = {name: array[: steps + 1] for name, array in self._recording._asdict().items()}
         if self._norms:
             norms = self._measured
             arrays["query_square"], arrays["key_square"] = np.moveaxis(norms.square[: steps + 1], 2, 0)
             arrays["query_change"], arrays["key_change"] = np.moveaxis(norms.change[:steps], 2, 0)
-            for name in ("query_drive", "key_drive", "query_overlap", "key_overlap"):
+            for name in ("query_drive", "key_drive", "query_overlap", "key_overlap", "balance", "balance_scale"):
                 arrays[name] = getattr(norms, name)[: steps + 1]
+            arrays["value_rounding"] = np.broadcast_to(value_rounding, (steps + 1, *value_rounding.shape))
             arrays["query_probe"] = norms.probe[: steps + 1, :, :PROBES]
             arrays["key_probe"] = norms.probe[: steps + 1, :, PROBES:]
         return arrays
@@ -161,6 +186,7 @@ class Reduced:
         samples, tokens = table.token_at.shape
         self._work = workspace(samples, tokens, len(self._values), self._states.shape[1] // 2)
         self._recorder = _Recorder(samples, tokens, len(self._values), self._states.shape[1] // 2, norms)
+        self._recorder.begin(self._recorder.probe(self._states), np.zeros(PROBES))
         self.step = 0
 
     @property
@@ -200,7 +226,7 @@ class Reduced:
         )
         self.step += made
         kept = {step: (kept_dual[i], kept_value_dual[i]) for i, step in enumerate(keep) if step <= self.step}
-        return Stretch(first, made, self._recorder.arrays(made), start, kept)
+        return Stretch(first, made, self._recorder.arrays(made, np.zeros_like(self._values)), start, kept)
 
     def save(self) -> Any:
         """The present state."""
@@ -217,6 +243,21 @@ class Reduced:
         self.step = saved[0]
         for mine, theirs in zip((self._states, self._values, self._dual, self._value_dual), saved[1:], strict=True):
             mine[...] = theirs
+
+    def vectors(self) -> dict[str, Array]:
+        """Queries and keys of the tokens (P, r)."""
+        query, key = np.split(self._states, 2, axis=1)
+        return {"query": query.copy(), "key": key.copy()}
+
+    @property
+    def directions(self) -> Array:
+        """The probe directions (r, Z)."""
+        return self._recorder.directions
+
+    @property
+    def balance_terms(self) -> int:
+        """How many terms the recorded balance sums."""
+        return 2 * len(self._values) + self._states.shape[1]
 
     def test_outputs(self, kept: Any) -> tuple[Array, Array] | None:
         """Labels and outputs of the test samples at a kept state."""
@@ -274,6 +315,9 @@ class FullWeights:
         samples, tokens = table.token_at.shape
         self._work = workspace(samples, tokens, len(table.tokens), instance.W_Q.shape[1])
         self._recorder = _Recorder(samples, tokens, len(table.tokens), instance.W_Q.shape[1], norms)
+        self._weights_probe = np.empty((2 * len(self._weights_qk), PROBES))
+        squares = (self._recorder.probe(self._weights_qk) ** 2).sum(axis=0)
+        self._recorder.begin(np.zeros((len(table.tokens), 2 * PROBES)), squares[:PROBES] - squares[PROBES:])
         self.step = 0
 
     @property
@@ -289,6 +333,7 @@ class FullWeights:
     def advance(self, steps: int, loss_target: float, keep: Sequence[int]) -> Stretch:
         """Make up to `steps` steps; see `verify.engines.stretch.Dynamics`."""
         first, start = self.step, self.save()
+        rounding = self._value_rounding()
         recording, norms = self._recorder.for_steps(steps)
         kept_qk = np.empty((len(keep), *self._weights_qk.shape))
         kept_v = np.empty((len(keep), *self._weights_v.shape))
@@ -307,13 +352,14 @@ class FullWeights:
             norms,
             self._transposed,
             self._weights_increment,
+            self._weights_probe,
             _offsets(keep, first),
             kept_qk,
             kept_v,
         )
         self.step += made
         kept = {step: (kept_qk[i], kept_v[i]) for i, step in enumerate(keep) if step <= self.step}
-        return Stretch(first, made, self._recorder.arrays(made), start, kept)
+        return Stretch(first, made, self._recorder.arrays(made, np.maximum(rounding, self._value_rounding())), start, kept)
 
     def save(self) -> Any:
         """The present state."""
@@ -323,6 +369,27 @@ class FullWeights:
         """Go back to a saved state."""
         self.step = saved[0]
         self._weights_qk[...], self._weights_v[...] = saved[1:]
+
+    def vectors(self) -> dict[str, Array]:
+        """Queries and keys of the tokens (P, d_h)."""
+        query, key = np.split(self._tokens @ self._weights_qk, 2, axis=1)
+        return {"query": query, "key": key}
+
+    @property
+    def directions(self) -> Array:
+        """The probe directions (r, Z)."""
+        return self._recorder.directions
+
+    def _value_rounding(self) -> Array:
+        """Rounding of a recorded value (P,), which is made anew from the weights of each step."""
+        terms = self._tokens.shape[1] + self._weights_v.shape[1] + 2
+        sizes = np.abs(self._tokens) @ (np.abs(self._weights_v) @ np.abs(self._w_O))
+        return np.asarray(terms * np.finfo(float).eps * sizes)
+
+    @property
+    def balance_terms(self) -> int:
+        """How many terms the recorded balance sums."""
+        return len(self._weights_qk) + self._weights_qk.shape[1]
 
     def test_outputs(self, kept: Any) -> tuple[Array, Array] | None:
         """Labels and outputs of the test samples at a kept state."""

@@ -61,7 +61,8 @@ class Norms(NamedTuple):
     Shapes after the step: `square` (P, 2) of `|q_p|^2, |k_p|^2`; `change` (P, 2) of `|q_p(t+1) - q_p(t)|` and the same for keys;
     `query_drive`, `key_drive` (N, M) of `|sum_j A_{n,l,j} k_{(n,j)}|` and `|sum_l A_{n,l,j} q_{(n,l)}|`;
     `query_overlap`, `key_overlap` (N, M) of `<q_{(n,l)}, q_{(n,1)}>` and the same for keys; `probe` (P, 2Z) of `<q_p, z>`, `<k_p, z>`
-    for Z probe directions. `directions` (r, Z) are these; `before`, `scratch` (P, 2r),
+    for Z probe directions; `balance`, `balance_scale` (Z,) of `|W_Q^T z|^2 - |W_K^T z|^2` since the start, and of the sum of its absolute
+    terms. `directions` (r, Z) are these; `start` (P, 2Z) and `balance_start` (Z,) are of the first state; `moved`, `pulled` (P, 2Z), `before`, `scratch` (P, 2r),
     `scratch_drive` (N, M, r) and `ones` (r,) are buffers.
     """
 
@@ -72,7 +73,13 @@ class Norms(NamedTuple):
     query_overlap: Array
     key_overlap: Array
     probe: Array
+    balance: Array
+    balance_scale: Array
     directions: Array
+    start: Array
+    balance_start: Array
+    moved: Array
+    pulled: Array
     before: Array
     scratch: Array
     scratch_drive: Array
@@ -195,39 +202,79 @@ def backward(token_at: Integers, labels: Array, work: Workspace) -> None:
             value_direction[row] += weight * attended / tokens
 
 
-def row_squares(matrix: Array, ones: Array, squares: Array) -> None:
-    """Sums of squares of the rows of `matrix`, which is overwritten by its squares."""
-    matrix *= matrix
-    np.dot(matrix, ones, squares)
+def row_squares(rows: Array, scratch: Array, ones: Array, squares: Array) -> None:
+    """Sums of squares of the `rows`; `scratch` is a buffer of their shape, `ones` has their length."""
+    for i in range(rows.shape[0]):
+        for c in range(rows.shape[1]):
+            scratch[i, c] = rows[i, c] * rows[i, c]
+    np.dot(scratch, ones, squares)
 
 
 def measure_state(states: Array, work: Workspace, norms: Norms, t: int) -> None:
     """Record the norms, overlaps and probes of the state of offset `t`, after `drive`."""
-    tokens, width = states.shape
     samples, places, rank = work.queries.shape
-    scratch, drive_scratch = norms.scratch, norms.scratch_drive
-    scratch[:] = states
-    row_squares(scratch.reshape(2 * tokens, rank), norms.ones, norms.square[t].reshape(2 * tokens))
-    drive_scratch[:] = work.query_drive
-    row_squares(drive_scratch.reshape(samples * places, rank), norms.ones, norms.query_drive[t].reshape(samples * places))
-    drive_scratch[:] = work.key_drive
-    row_squares(drive_scratch.reshape(samples * places, rank), norms.ones, norms.key_drive[t].reshape(samples * places))
-    np.sqrt(norms.query_drive[t], norms.query_drive[t])
-    np.sqrt(norms.key_drive[t], norms.key_drive[t])
+    rows, drives = 2 * states.shape[0], samples * places
+    probes = norms.directions.shape[1]
+    scratch = norms.scratch.reshape(rows, rank)
+    scratch_drive = norms.scratch_drive.reshape(drives, rank)
+    by_query, by_key = norms.query_drive[t].reshape(drives), norms.key_drive[t].reshape(drives)
+    row_squares(states.reshape(rows, rank), scratch, norms.ones, norms.square[t].reshape(rows))
+    row_squares(work.query_drive.reshape(drives, rank), scratch_drive, norms.ones, by_query)
+    row_squares(work.key_drive.reshape(drives, rank), scratch_drive, norms.ones, by_key)
+    for i in range(drives):
+        by_query[i] = np.sqrt(by_query[i])
+        by_key[i] = np.sqrt(by_key[i])
     for n in range(samples):
         np.dot(work.queries[n], work.queries[n, 0], norms.query_overlap[t, n])
         np.dot(work.keys[n], work.keys[n, 0], norms.key_overlap[t, n])
-    np.dot(states.reshape(2 * tokens, rank), norms.directions, norms.probe[t].reshape(2 * tokens, norms.directions.shape[1]))
+    np.dot(states.reshape(rows, rank), norms.directions, norms.probe[t].reshape(rows, probes))
+
+
+def measure_balance(gram: Array, dual: Array, norms: Norms, t: int) -> None:
+    """Record `|W_Q^T z|^2 - |W_K^T z|^2` since the start: with `W = W(0) + sum_p x_p dual_p^T` it is made of small terms alone."""
+    tokens, width = dual.shape
+    probes = norms.directions.shape[1]
+    moved, pulled = norms.moved, norms.pulled
+    np.dot(dual.reshape(2 * tokens, width // 2), norms.directions, moved.reshape(2 * tokens, probes))
+    np.dot(gram, moved, pulled)
+    for z in range(probes):
+        norms.balance[t, z] = 0.0
+        norms.balance_scale[t, z] = 0.0
+        for p in range(tokens):
+            by_query = moved[p, z] * (2.0 * norms.start[p, z] + pulled[p, z])
+            by_key = moved[p, probes + z] * (2.0 * norms.start[p, probes + z] + pulled[p, probes + z])
+            norms.balance[t, z] += by_query - by_key
+            norms.balance_scale[t, z] += abs(by_query) + abs(by_key)
+
+
+def measure_weights_balance(weights_qk: Array, weights_probe: Array, norms: Norms, t: int) -> None:
+    """The same balance from the weights: large terms, whose start `norms.balance_start` is taken off."""
+    rows, width = weights_qk.shape
+    probes = norms.directions.shape[1]
+    np.dot(weights_qk.reshape(2 * rows, width // 2), norms.directions, weights_probe)
+    for z in range(probes):
+        balance = 0.0
+        scale = 0.0
+        for i in range(rows):
+            by_query, by_key = weights_probe[2 * i, z] ** 2, weights_probe[2 * i + 1, z] ** 2
+            balance += by_query - by_key
+            scale += by_query + by_key
+        norms.balance[t, z] = balance - norms.balance_start[z]
+        norms.balance_scale[t, z] = scale + abs(norms.balance_start[z])
 
 
 def measure_change(before: Array, states: Array, norms: Norms, t: int) -> None:
     """Record how far each query and key moved from the state of offset `t` to the next, as the difference of the states."""
     tokens, width = states.shape
+    rank = width // 2
     scratch = norms.scratch
-    scratch[:] = states
-    scratch -= before
-    row_squares(scratch.reshape(2 * tokens, width // 2), norms.ones, norms.change[t].reshape(2 * tokens))
-    np.sqrt(norms.change[t], norms.change[t])
+    for i in range(tokens):
+        for c in range(width):
+            scratch[i, c] = (states[i, c] - before[i, c]) ** 2
+    change = norms.change[t].reshape(2 * tokens)
+    np.dot(scratch.reshape(2 * tokens, rank), norms.ones, change)
+    for i in range(2 * tokens):
+        change[i] = np.sqrt(change[i])
 
 
 def advance(
@@ -271,6 +318,7 @@ def advance(
         drive(work)
         if measured:
             measure_state(states, work, norms, t)
+            measure_balance(gram, dual, norms, t)
         if t == steps or loss <= loss_target or not np.isfinite(loss):
             return t
         backward(token_at, labels, work)
@@ -305,6 +353,7 @@ def advance_weights(
     norms: Norms,
     transposed: Array,
     weights_increment: Array,
+    weights_probe: Array,
     kept: Integers,
     kept_weights_qk: Array,
     kept_weights_v: Array,
@@ -312,7 +361,7 @@ def advance_weights(
     """The same on the weights themselves: `weights_qk = [W_Q, W_K]` (d, 2 d_h), `weights_v = W_V` (d, d_v).
 
     `tokens` (P, d) are the distinct tokens and `transposed` their transpose, `readout` is `w_O` (d_v,);
-    `weights_increment` is a buffer like `weights_qk`.
+    `weights_increment` is a buffer like `weights_qk`, `weights_probe` (2d, Z) one for probes.
     """
     copied = 0
     measured = norms.square.shape[0] > 0
@@ -336,6 +385,7 @@ def advance_weights(
         drive(work)
         if measured:
             measure_state(states, work, norms, t)
+            measure_weights_balance(weights_qk, weights_probe, norms, t)
         if t == steps or loss <= loss_target or not np.isfinite(loss):
             return t
         backward(token_at, labels, work)

@@ -6,6 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from proofs.benign_vit import statements
+from proofs.benign_vit.condition import CONDITION
+from proofs.benign_vit.stages import EVENTS
+from proofs.language import Claim, Event, Lemma
 from verify.engines.memory import require_memory
 from verify.errors import RequestError
 from verify.statistics import clopper_pearson, mean_interval
@@ -22,6 +26,7 @@ from verify.systems.benign_vit.dynamics import (
 )
 from verify.systems.benign_vit.instance import Instance, TokenTable
 from verify.systems.benign_vit.kernels import Array
+from verify.systems.benign_vit.observed import statement_data
 from verify.systems.benign_vit.problem import DEFAULT_PRESET, PRESETS, ArraysGiven, Problem
 from verify.systems.benign_vit.testing import TestSamples, draw_test_samples, draw_test_samples_of_arrays
 
@@ -47,7 +52,7 @@ class BenignVit:
         "value": ("token",),
     }
 
-    def prepare(self, problem: Problem, seed: int, engine: str) -> Prepared:
+    def prepare(self, problem: Problem, seed: int, engine: str, checked: bool = False) -> Prepared:
         """Draw an instance and set up its dynamics.
 
         Small arrays are drawn in full, so that both engines run the same ones; larger ones in full for `weights`, at reduced
@@ -64,10 +69,16 @@ class BenignVit:
         test = None
         if problem.test_samples:
             test = draw_test_samples(problem, instance, stream(seed, Stream.TEST))
-        return _prepared(problem, instance, test, chosen, reason, [])
+        return _prepared(problem, instance, test, chosen, reason, [], checked)
 
     def prepare_arrays(
-        self, instance: Instance, given: ArraysGiven, seed: int, engine: str, notes: Sequence[str]
+        self,
+        instance: Instance,
+        given: ArraysGiven,
+        seed: int,
+        engine: str,
+        notes: Sequence[str] = (),
+        checked: bool = False,
     ) -> Prepared:
         """Set up the dynamics of given arrays.
 
@@ -84,7 +95,19 @@ class BenignVit:
         planned = _planned(chosen, samples, width, tokens, d, d_h, given.test_samples if given.sigma_p else 0)
         require_memory(ITEM * planned, f"the {chosen} engine on {tokens} distinct tokens")
         test, missing = _test_of_arrays(instance, given, seed)
-        return _prepared(given, instance, test, chosen, reason, [*notes, *missing])
+        return _prepared(given, instance, test, chosen, reason, [*notes, *missing], checked)
+
+    def lemmas(self) -> list[Lemma]:
+        """The system's statements, in reading order."""
+        return statements.lemmas()
+
+    def events(self) -> tuple[Event, ...]:
+        """The events that mark its stages."""
+        return EVENTS
+
+    def condition(self) -> dict[str, tuple[str, Claim]]:
+        """The requirements of the paper's condition."""
+        return CONDITION
 
     def load_instance(self, path: Path) -> tuple[Instance, list[str]]:
         """An instance from an `.npz` file."""
@@ -153,7 +176,7 @@ def _with_interval(state: Mapping[str, Array], name: str) -> str:
     return f"{float(state[name]):.3f} [{float(state[name + '_low']):.3f}, {float(state[name + '_high']):.3f}]"
 
 
-_DYNAMICS: dict[str, Callable[[Instance, TokenTable, TestSamples | None], Any]] = {
+_DYNAMICS: dict[str, Callable[[Instance, TokenTable, TestSamples | None, bool], Any]] = {
     "reduced": Reduced,
     "weights": FullWeights,
 }
@@ -203,10 +226,14 @@ def _prepared(
     engine: str,
     reason: str,
     notes: list[str],
+    checked: bool,
 ) -> Prepared:
     table = TokenTable.of(instance)
     with np.errstate(over="ignore", invalid="ignore"):  # told at the first state, where the loss is not finite
-        dynamics = _DYNAMICS[engine](instance, table, test)
+        dynamics = _DYNAMICS[engine](instance, table, test, checked)
+    constants = {}
+    if checked:
+        constants = statement_data(instance, table, problem, dynamics.directions, dynamics.balance_terms)
     return Prepared(
         problem=problem,
         instance=instance,
@@ -219,6 +246,7 @@ def _prepared(
             "token_sample": ("token", table.sample),
             "token_position": ("token", table.position),
         },
+        constants=constants,
         notes=notes,
     )
 

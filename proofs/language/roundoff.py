@@ -43,7 +43,9 @@ from proofs.language.recurrence import Member
 from proofs.language.statements import Claim
 
 EPSILON = Rational(1, 2**52)
-FUNCTION_ROUNDINGS = 8  # libraries promise 4 units in the last place for exp, log and tanh; a fraction and a sum follow
+FUNCTION_ROUNDINGS = (
+    8  # libraries promise 4 units in the last place for exp, log and tanh; a fraction and a sum follow
+)
 
 
 def nonnegative(expression: Any) -> bool:
@@ -60,13 +62,26 @@ def nonnegative(expression: Any) -> bool:
         case Max():
             return any(map(nonnegative, expression.args))
         case Pow():
-            return bool(expression.exp.is_even) or nonnegative(expression.base) or expression.exp == sympy.S.Half
+            return (
+                bool(expression.exp.is_even) or nonnegative(expression.base) or expression.exp == sympy.S.Half
+            )
         case Extreme():
             return nonnegative(expression.body) and nonnegative(expression.empty)
         case Total() | After() | AtStart() | AtEvent() | Accumulated() | tanh():
             return nonnegative(expression.args[0])
         case _:
             return bool(expression.is_number and expression.is_nonnegative)
+
+
+def _absolute(value: Any) -> Any:
+    """The absolute value, left alone: sympy would take apart what may not be real, such as a root."""
+    if isinstance(value, Mul):
+        return Mul(*map(_absolute, value.args))
+    if isinstance(value, Abs | exp | Logistic | Softplus | Softmax | Size):
+        return value
+    if value.is_number:
+        return abs(value)
+    return Abs(value, evaluate=False)
 
 
 class Count:
@@ -119,7 +134,7 @@ class Error:
         """The error of that value as an expression."""
         if self.relative is None:
             return self.absolute
-        return self.relative.expression * EPSILON * Abs(value)
+        return self.relative.expression * EPSILON * _absolute(value)
 
 
 def exact() -> Error:
@@ -149,7 +164,7 @@ def _growth(error: Any) -> Any:
 
 def _relative_to(value: Any, error: Any) -> Any:
     """A bound on the logarithm of the ratio between a value and one that differs by at most the error."""
-    return error / Max(Abs(value) - error, 0, evaluate=False)
+    return error / Max(_absolute(value) - error, 0, evaluate=False)
 
 
 class RoundingAnalysis:
@@ -162,12 +177,13 @@ class RoundingAnalysis:
 
     def __init__(self, leaf_errors: Mapping[Any, Error] | None = None) -> None:
         self._known = {(leaf, False): error for leaf, error in (leaf_errors or {}).items()}
+        self.named: dict[tuple[Observable, str], Observable] = {}
         self.member_errors: dict[Member, Observable] = {}
 
     def margin_bound(self, claim: Claim) -> Any:
         """A bound on the rounding error of the difference of the two sides of a claim."""
         left, right = (self.error(side).bound(side) for side in (claim.lhs, claim.rhs))
-        return left + right + EPSILON * Abs(claim.lhs - claim.rhs)
+        return left + right + EPSILON * _absolute(claim.lhs - claim.rhs)
 
     def error(self, expression: Any, later: bool = False) -> Error:
         """The error of an expression, or that of its value one step later."""
@@ -180,7 +196,9 @@ class RoundingAnalysis:
         """The observable that stands for the error of a member of a recurrence."""
         if member not in self.member_errors:
             name = f"rounding_of_{member.name}"
-            self.member_errors[member] = Observable(name, words=f"rounding error of {member.name}", nonnegative=True)
+            self.member_errors[member] = Observable(
+                name, words=f"rounding error of {member.name}", nonnegative=True
+            )
         return self.member_errors[member]
 
 
@@ -196,7 +214,9 @@ class _Rule:
 
     def size(self, part: Any) -> Any:
         """The absolute value; that of a product factor by factor, so that a total of it is still one product."""
-        return Mul(*map(self.size, part.args)) if isinstance(part, Mul) else Abs(self.value(part))
+        if isinstance(part, Mul):
+            return Mul(*map(self.size, part.args))
+        return _absolute(self.value(part))
 
     def bound(self, part: Any) -> Any:
         return self.analysis.error(part, self.later).bound(self.value(part))
@@ -254,36 +274,61 @@ class _Rule:
 
     def _observable(self, observable: Observable, indices: tuple[Any, ...]) -> Error:
         if observable.state:
-            if not self.later:
-                return exact()
-            if observable.next_value is None:
-                return Error(relative=Count(1))
-            formula = observable.next_value
-            error = self.analysis.error(formula.expression)
-        elif observable.definition is not None:
-            formula = observable.definition
-            error = self.analysis.error(formula.expression, self.later and not observable.constant)
-        elif observable.constant:
+            return self._next_state(observable, indices) if self.later else exact()
+        if observable.rounding is not None:
+            said = self._named(observable, "rounding", observable.rounding, indices)
+            return Error(absolute=self.value(said.absolute))
+        if observable.definition is not None:
+            return self._defined(observable, observable.definition, indices)
+        if observable.constant:
             return exact()
-        else:
-            refuse(f"observable {observable.name}", "it is neither data nor state and has no definition", observable.place)
-        return error if error.relative is not None else self._named(observable, formula, error, indices)
+        why = "it is neither data nor state and has no definition"
+        refuse(f"observable {observable.name}", why, observable.place)
 
-    def _named(self, observable: Observable, formula: Formula, error: Error, indices: tuple[Any, ...]) -> Error:
-        """The absolute error of a definition as an observable, at the given indices."""
-        key = (("error of", observable), self.later)
-        slots = [slot for slot, dummy in enumerate(formula.indices) if dummy in free_indices(error.absolute)]
-        if key not in self.analysis._known:
+    def _next_state(self, observable: Observable, indices: tuple[Any, ...]) -> Error:
+        """The error of a recorded next state, whose exact value follows from the recorded present one."""
+        itself = observable[indices] if indices else observable
+        if observable.next_value is not None:
+            error = self.analysis.error(observable.next_value.expression)
+            error = self._passed_on(observable, "rounded_update", observable.next_value, error, indices)
+        elif observable.rounding is not None:
+            error = Error(relative=Count(1))
+        else:
+            refuse(f"after({observable.name})", "neither update nor rounding says how it is computed", observable.place)
+        if observable.rounding is None:
+            return error
+        said = self._named(observable, "rounding", observable.rounding, indices).absolute
+        return Error(absolute=said + After(said) + error.bound(After(itself)))
+
+    def _defined(self, observable: Observable, formula: Formula, indices: tuple[Any, ...]) -> Error:
+        error = self.analysis.error(formula.expression, self.later and not observable.constant)
+        if error.relative is None:
+            itself = observable[formula.indices] if formula.indices else observable
+            error = Error(absolute=error.absolute.xreplace({formula.expression: itself}))
+        return self._passed_on(observable, f"rounded{'_later' if self.later else ''}", formula, error, indices)
+
+    def _passed_on(
+        self, observable: Observable, kind: str, formula: Formula, error: Error, indices: tuple[Any, ...]
+    ) -> Error:
+        if error.relative is not None:
+            return error
+        return self._named(observable, kind, Formula(formula.indices, error.absolute), indices)
+
+    def _named(self, observable: Observable, kind: str, formula: Formula, indices: tuple[Any, ...]) -> Error:
+        """An absolute error as an observable of its own, at the given indices."""
+        slots = [slot for slot, dummy in enumerate(formula.indices) if dummy in free_indices(formula.expression)]
+        key = observable, kind
+        if key not in self.analysis.named:
             named = Observable(
-                f"rounding_of_{observable.name}{'_later' if self.later else ''}",
+                f"{kind}_{observable.name}",
                 *(observable.index_sets[slot] for slot in slots),
                 words=f"rounding error of {observable.name}",
                 constant=observable.constant,
                 nonnegative=True,
             )
-            named.definition = Formula(tuple(formula.indices[slot] for slot in slots), error.absolute)
-            self.analysis._known[key] = Error(absolute=named)
-        named = self.analysis._known[key].absolute
+            named.definition = Formula(tuple(formula.indices[slot] for slot in slots), formula.expression)
+            self.analysis.named[key] = named
+        named = self.analysis.named[key]
         return Error(absolute=named[tuple(indices[slot] for slot in slots)] if slots else named)
 
     def _accumulated(self, node: Accumulated) -> Error:
@@ -323,7 +368,11 @@ class _Rule:
         if not exponent.is_Rational:
             return self._function(exp(exponent * log(base), evaluate=False))
         count = self.relative(base)
-        roundings = max(int(abs(exponent)), 1) if exponent.is_Integer or exponent == sympy.S.Half else FUNCTION_ROUNDINGS
+        roundings = (
+            max(int(abs(exponent)), 1)
+            if exponent.is_Integer or exponent == sympy.S.Half
+            else FUNCTION_ROUNDINGS
+        )
         if count is not None:
             return Error(relative=count * max(int(sympy.ceiling(abs(exponent))), 1) + roundings)
         own = roundings * EPSILON * self.size(node)
@@ -332,7 +381,9 @@ class _Rule:
             return Error(absolute=Min(error / self.size(node), sqrt(error), evaluate=False) + own)
         if exponent.is_Integer and exponent > 0:
             return Error(absolute=exponent * error * (self.size(base) + error) ** (exponent - 1) + own)
-        return Error(absolute=self.size(node) * _growth(abs(exponent) * _relative_to(self.value(base), error)) + own)
+        return Error(
+            absolute=self.size(node) * _growth(abs(exponent) * _relative_to(self.value(base), error)) + own
+        )
 
     def _choice(self, node: Any) -> Error:
         counts = self.relatives(node.args)
@@ -349,7 +400,9 @@ class _Rule:
         partial_sums = EPSILON * _sum_over(node.indices, self.size(node.body))
         if count is not None:
             return Error(absolute=(count + terms).expression * partial_sums)
-        return Error(absolute=_sum_over(node.indices, self.bound(node.body)) + terms.expression * partial_sums)
+        return Error(
+            absolute=_sum_over(node.indices, self.bound(node.body)) + terms.expression * partial_sums
+        )
 
     def _extreme(self, node: Extreme) -> Error:
         count = self.relative(node.body)
@@ -360,7 +413,9 @@ class _Rule:
             masked = free_indices(node.where) & set(node.indices) <= set(indices)
             return Largest(expression, *indices, where=node.where if masked else None)
 
-        return Error(absolute=_over_indices(largest, node.indices, self.bound(node.body)) + EPSILON * Abs(node.empty))
+        return Error(
+            absolute=_over_indices(largest, node.indices, self.bound(node.body)) + EPSILON * Abs(node.empty)
+        )
 
     def _softmax(self, node: Softmax) -> Error:
         shift = self.bound(node.body) + 2 * EPSILON * self.size(node.body)

@@ -1,0 +1,79 @@
+"""What all tests share: the Hypothesis profile, the command line called in this process, the reference trajectory."""
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from verify.cli import main
+
+# Jitted code compiles on its first call: no deadline fits both that and the calls after it.
+settings.register_profile("verify", deadline=None)
+settings.load_profile("verify")
+
+
+class Outcome(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """`verify WORDS ...` in this process."""
+
+    def call(*words: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["verify", *map(str, words)])
+        on_interrupt = signal.getsignal(signal.SIGINT)
+        try:
+            with pytest.raises(SystemExit) as stopped:
+                main()
+        finally:
+            signal.signal(signal.SIGINT, on_interrupt)
+        out, err = capsys.readouterr()
+        return Outcome(int(stopped.value.code or 0), out, err)
+
+    return call
+
+
+def _tree(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+@pytest.fixture
+def refusal(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Run `verify WORDS ...` in `tmp_path`, expect it to be refused without a trace, and return the one line."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: object) -> str:
+        before = _tree(tmp_path)
+        status, out, err = command(*words)
+        assert status == 2
+        assert out == ""
+        assert err.startswith("verify: ")
+        assert err.endswith("\n")
+        assert len(err.splitlines()) == 1
+        assert _tree(tmp_path) == before
+        return err.removeprefix("verify: ").rstrip("\n")
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def reference_file() -> Path:
+    """400 steps of `benign-vit` by an autograd program that shares no code with the project; see `data/README.md`."""
+    return Path(__file__).parent / "data" / "benign_vit_autograd.npz"
+
+
+@pytest.fixture(scope="session")
+def reference(reference_file: Path) -> dict[str, np.ndarray]:
+    with np.load(reference_file) as arrays:
+        return dict(arrays)

@@ -1,0 +1,1 @@
+"""Statements checked against runs: compiled, evaluated at every step, decided where floats cannot."""

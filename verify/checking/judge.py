@@ -1,0 +1,276 @@
+"""Asserts every statement at every step of a run and folds what it finds into verdicts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from proofs.language import Event, Lemma, plain
+from proofs.language.statements import Claim
+from verify.checking.balls import Decider
+from verify.checking.compile import Checker, compile_lemmas
+from verify.checking.outcome import Outcome, Place
+from verify.checking.verdicts import ClaimVerdict, Hypothesis, LemmaVerdict, Verdict
+from verify.engines.drive import Ending, StopRun
+from verify.engines.stretch import Dynamics, Stretch
+
+MOST_BALLS = 4000
+"""Near ties of one claim that are decided by balls; of a proved claim further ones rest on its proof, else they stay undecided."""
+
+
+class LemmaViolation(StopRun):
+    """A statement failed in a strict run; carries lemma, step, indices and both sides."""
+
+    def __init__(self, lemma: Lemma, claim: Claim, place: Place) -> None:
+        super().__init__(Ending.VIOLATED)
+        self.lemma = lemma
+        self.claim = claim
+        self.place = place
+
+    def __str__(self) -> str:
+        where = ", ".join(f"{name} {index}" for name, index in _named(self.claim, self.place.where).items())
+        return (
+            f"{self.lemma.name} is violated at step {self.place.step}{' (' + where + ')' if where else ''}: "
+            f"{self.place.lhs:.17g} {self.claim.relation} {self.place.rhs:.17g} is false: {plain(self.claim)}"
+        )
+
+
+@dataclass
+class _Fold:
+    """One claim, summed up over the stretches so far."""
+
+    claim: Claim
+    checked: int = 0
+    worst: Place | None = None
+    first_violation: Place | None = None
+    by_balls: int = 0
+    by_proof: int = 0
+    undecided: int = 0
+    resolution: float | None = None
+
+    def verdict(self) -> ClaimVerdict:
+        """What was found of the claim."""
+        if self.first_violation is not None:
+            found = Verdict.VIOLATED
+        elif self.undecided:
+            found = Verdict.INCONCLUSIVE
+        else:
+            found = Verdict.HOLDS if self.checked else Verdict.HYPOTHESIS_NOT_MET
+        worst = self.worst
+        return ClaimVerdict(
+            text=plain(self.claim),
+            verdict=found,
+            worst_margin=worst.margin if worst else None,
+            relative_margin=worst.relative_margin if worst else None,
+            lhs=worst.lhs if worst else None,
+            rhs=worst.rhs if worst else None,
+            at_step=worst.step if worst else None,
+            where=_named(self.claim, worst.where) if worst else {},
+            first_violation=self.first_violation.step if self.first_violation else None,
+            checked_steps=self.checked,
+            decided_by_balls=self.by_balls,
+            decided_by_proof=self.by_proof,
+            undecided=self.undecided,
+            resolution=self.resolution,
+        )
+
+
+@dataclass
+class _Met:
+    """One hypothesis, summed up: how often it held where it was asked for, and its smallest margin."""
+
+    claim: Claim
+    held: int = 0
+    asked: int = 0
+    smallest: float | None = None
+
+
+@dataclass
+class _LemmaFold:
+    lemma: Lemma
+    claims: list[_Fold]
+    given: list[_Met] = field(default_factory=list)
+
+
+def _named(claim: Claim, where: Mapping[str, int]) -> dict[str, int]:
+    """Index letters replaced by what they range over."""
+    sets = {index.name: index.ranges_over.name for index in claim.indices}
+    return {sets.get(letter, letter): position for letter, position in where.items()}
+
+
+class Judge:
+    """An observer that checks the statements of a system on every stretch.
+
+    `statements` are all statements of the system by name, `events` those to follow whether or not a statement names them,
+    `constants` the data of the instance; a statement that names data which the instance does not determine is not judged.
+    """
+
+    def __init__(
+        self,
+        system: str,
+        lemmas: Iterable[Lemma],
+        events: Sequence[Event],
+        constants: Mapping[str, Any],
+        recorded: Iterable[str],
+        strict: bool = False,
+    ) -> None:
+        self._system = system
+        self._recorded = frozenset(recorded)
+        self._strict = strict
+        self._constants = dict(constants)
+        self._events = tuple(events)
+        self._lemmas = list(lemmas)
+        self._missing = {lemma.name: self._undetermined(lemma) for lemma in self._lemmas}
+        judged = [lemma for lemma in self._lemmas if lemma.judged_in_a_run and not self._missing[lemma.name]]
+        self._checker = compile_lemmas(judged, self._recorded, events=self._events)
+        self._session = self._checker.start(constants)
+        self._folds = {
+            lemma.name: _LemmaFold(lemma, [_Fold(c) for c in lemma.claims], [_Met(c) for c in lemma.given])
+            for lemma in judged
+        }
+        self._event_states: dict[str, dict[str, Any]] = {}
+        self._decider = Decider()
+        self._state: tuple[int, dict[str, Any]] | None = None
+        self.events: dict[str, int | None] = {event.name: None for event in events}
+
+    def _undetermined(self, lemma: Lemma) -> tuple[str, ...]:
+        if not lemma.judged_in_a_run:
+            return ()
+        needed = Checker([lemma], self._recorded).needed_constants
+        return tuple(sorted(needed - set(self._constants)))
+
+    def observe(self, stretch: Stretch, dynamics: Dynamics) -> None:
+        """Check the stretch; a strict judge ends the run at the first violation.
+
+        Raises:
+            LemmaViolation: if a statement fails and the judge is strict.
+        """
+        self._state = None
+        result = self._session.evaluate(stretch.arrays, stretch.first)
+        if stretch.first == 0:
+            start = self._state_at(0, stretch, dynamics)
+            self._decider = Decider(start, self._event_states, self._session.sizes)
+        for name, step in result.events.items():
+            if step is not None and self.events.get(name) is None:
+                self._event_states[name] = self._state_at(step, stretch, dynamics)
+        self.events = {**self.events, **result.events}
+        violations = [self._fold(outcome, stretch, dynamics) for outcome in result.outcomes]
+        found = [each for each in violations if each is not None]
+        if self._strict and found:
+            raise min(found, key=lambda violation: violation.place.step)
+
+    def _state_at(self, step: int, stretch: Stretch, dynamics: Dynamics) -> dict[str, Any]:
+        """Everything that a state consists of, as exact numbers; what stretches do not hold is made again."""
+        if self._state is None or self._state[0] != step:
+            position = step - stretch.first
+            here = dynamics.save()
+            dynamics.restore(stretch.start)
+            dynamics.advance(position, -1.0, [])
+            vectors = dynamics.vectors()
+            dynamics.restore(here)
+            recorded = {name: np.array(array[position]) for name, array in stretch.arrays.items() if position < len(array)}
+            self._state = step, {**self._constants, **recorded, **vectors}
+        return self._state[1]
+
+    def _fold(self, outcome: Outcome, stretch: Stretch, dynamics: Dynamics) -> LemmaViolation | None:
+        folds = self._folds[outcome.lemma.name]
+        fold = folds.claims[outcome.claim_number]
+        if outcome.claim_number == 0:
+            _fold_hypotheses(folds.given, outcome)
+        tally = outcome.tally()
+        if not tally.checked_steps:
+            return None
+        fold.checked += tally.checked_steps - self._seen_before(outcome, stretch)
+        if tally.worst is not None and (fold.worst is None or tally.worst.relative_margin < fold.worst.relative_margin):
+            fold.worst = tally.worst
+        if tally.resolution is not None:
+            fold.resolution = max(fold.resolution or 0.0, tally.resolution)
+        violations = list(tally.violations)
+        for suspect in tally.suspects:
+            if not self._settle(fold, outcome, suspect, stretch, dynamics):
+                violations.append(suspect)
+        if not violations:
+            return None
+        first = min(violations, key=lambda place: place.step)
+        if fold.first_violation is None or first.step < fold.first_violation.step:
+            fold.first_violation = first
+        return LemmaViolation(outcome.lemma, outcome.claim, first)
+
+    def _settle(self, fold: _Fold, outcome: Outcome, suspect: Place, stretch: Stretch, dynamics: Dynamics) -> bool:
+        """Decide a margin inside its rounding bound; `False` if the claim fails there."""
+        decision = "undecided"
+        if fold.by_balls + fold.by_proof + fold.undecided < MOST_BALLS:
+            state = self._state_at(suspect.step, stretch, dynamics)
+            decision = self._decider.decide(outcome.claim, state, suspect.where, suspect.step)
+            fold.by_balls += decision != "undecided"
+        if decision == "undecided":
+            if outcome.lemma.proof is not None:
+                fold.by_proof += 1
+            else:
+                fold.undecided += 1
+        return decision != "violated"
+
+    @staticmethod
+    def _seen_before(outcome: Outcome, stretch: Stretch) -> int:
+        """1 if the claim applied at the state that this stretch shares with the one before it."""
+        if stretch.first == 0 or outcome.claim.on_increments or not len(outcome.steps):
+            return 0
+        return int(outcome.steps[0] == stretch.first and bool(np.any(outcome.applies[0])))
+
+    def verdicts(self) -> list[LemmaVerdict]:
+        """What was found of every statement, in the order of the statements."""
+        return [self._verdict(lemma) for lemma in self._lemmas]
+
+    def _verdict(self, lemma: Lemma) -> LemmaVerdict:
+        kind = str(lemma.kind)
+        if lemma.name not in self._folds:
+            missing = self._missing[lemma.name]
+            reason = (
+                f"the instance does not determine {', '.join(missing)}" if missing else "one run cannot judge it: see verify study"
+            )
+            claims = [ClaimVerdict(plain(claim), Verdict.NOT_JUDGED) for claim in lemma.claims]
+            return LemmaVerdict(self._system, lemma, kind, lemma.stage.name, claims, reason=reason)
+        folds = self._folds[lemma.name]
+        claims = [fold.verdict() for fold in folds.claims]
+        hypotheses = [
+            Hypothesis(plain(met.claim), met.smallest, met.held / met.asked if met.asked else 0.0) for met in folds.given
+        ]
+        reason = ""
+        if any(claim.verdict is Verdict.HYPOTHESIS_NOT_MET for claim in claims):
+            reason = self._why_not_met(folds)
+        return LemmaVerdict(self._system, lemma, kind, lemma.stage.name, claims, hypotheses, reason)
+
+    def _why_not_met(self, folds: _LemmaFold) -> str:
+        lemma = folds.lemma
+        stage = lemma.stage
+        if isinstance(stage.start, Event):
+            begun = self.events.get(stage.start.name)
+            if begun is None:
+                return f"{stage.name} was never entered: {stage.start.name} did not occur ({stage.start.words})"
+            ended = None if stage.end is None else self.events.get(stage.end.name)
+            if ended is not None and stage.end is not None and ended < begun:
+                return f"{stage.name} is empty: {stage.end.name} (step {ended}) came before {stage.start.name} (step {begun})"
+        for met in folds.given:
+            if not met.held:
+                margin = "" if met.smallest is None else f" (margin {met.smallest:.3g})"
+                return f"its hypothesis never held: {plain(met.claim)}{margin}"
+        waiting = [event.name for claim in lemma.claims for event in claim.events if self.events.get(event.name) is None]
+        if waiting:
+            return f"{waiting[0]} did not occur"
+        if len(folds.given) > 1 and any(met.held < met.asked for met in folds.given):
+            return "its hypotheses never held together"
+        return "it speaks of nothing in this instance"
+
+
+def _fold_hypotheses(given: list[_Met], outcome: Outcome) -> None:
+    for met, sides in zip(given, outcome.given, strict=True):
+        holds = sides.holds
+        if not holds.size:
+            continue
+        met.asked += holds.size
+        met.held += int(np.count_nonzero(holds))
+        smallest = float(np.min(sides.margin))
+        met.smallest = smallest if met.smallest is None else min(met.smallest, smallest)
+
+

@@ -1,4 +1,4 @@
-"""What all tests share: the Hypothesis profile, the command line called in this process, the reference trajectory."""
+"""What all tests share: a Hypothesis profile, the command line in this process, the reference trajectory."""
 
 import signal
 import sys
@@ -50,7 +50,7 @@ def _tree(folder: Path) -> set[Path]:
 
 @pytest.fixture
 def refusal(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Run `verify WORDS ...` in `tmp_path`, expect it to be refused without a trace, and return the one line."""
+    """Run `verify WORDS ...` in `tmp_path`; it must be refused without a trace. Returns the one line."""
     monkeypatch.chdir(tmp_path)
 
     def call(*words: object) -> str:
@@ -69,7 +69,7 @@ def refusal(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture(scope="session")
 def reference_file() -> Path:
-    """400 steps of `benign-vit` by an autograd program that shares no code with the project; see `data/README.md`."""
+    """400 steps of `benign-vit` by an independent autograd program; `data/README.md` describes it."""
     return Path(__file__).parent / "data" / "benign_vit_autograd.npz"
 
 

@@ -420,8 +420,8 @@ class _Rule:
     def _softmax(self, node: Softmax) -> Error:
         shift = self.bound(node.body) + 2 * EPSILON * self.size(node.body)
         roundings = Count(1, Size(node.index.ranges_over)) + 3 * FUNCTION_ROUNDINGS
-        relative = _growth(2 * _over_indices(Largest, [node.index], shift)) + roundings.expression * EPSILON
-        return Error(absolute=self.size(node) * relative)
+        spread = _growth(2 * _over_indices(Largest, [node.index], shift))
+        return Error(absolute=self.size(node) * ((1 - self.value(node)) * spread + roundings.expression * EPSILON))
 
     def _function(self, node: Any) -> Error:
         (argument,) = node.args
@@ -429,16 +429,18 @@ class _Rule:
             return Error(relative=count + FUNCTION_ROUNDINGS)
         own = FUNCTION_ROUNDINGS * EPSILON * self.size(node)
         inner = self.bound(argument)
-        if isinstance(node, tanh):
-            passed_on = inner
-        elif isinstance(node, log):
+        if isinstance(node, log):
             passed_on = _relative_to(self.value(argument), inner)
         elif inner == 0:
             return Error(relative=Count(FUNCTION_ROUNDINGS))
+        elif isinstance(node, tanh):
+            passed_on = (1 - self.value(node) ** 2) * inner * exp(2 * inner)
+        elif isinstance(node, Logistic):
+            passed_on = self.size(node) * (1 - self.value(node)) * _growth(inner)
+        elif isinstance(node, Softplus):
+            passed_on = Min(self.size(node) * _growth(inner), inner, evaluate=False)
         else:
             passed_on = self.size(node) * _growth(inner)
-            if isinstance(node, Softplus):
-                passed_on = Min(passed_on, inner, evaluate=False)
         return Error(absolute=passed_on + own)
 
 

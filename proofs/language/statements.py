@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import sympy
@@ -79,12 +80,12 @@ class Claim:
         if outcome == sympy.false:
             refuse(what, "it is false by assumption alone")
 
-    @property
+    @cached_property
     def on_increments(self) -> bool:
         """Whether it speaks of a step and the next one (then it is checked up to the last step but one)."""
         return on_increments(self.lhs) or on_increments(self.rhs)
 
-    @property
+    @cached_property
     def events(self) -> frozenset[Event]:
         """The events that must have happened before the claim means anything."""
         both = sympy.Tuple(self.lhs, self.rhs)

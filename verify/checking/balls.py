@@ -153,6 +153,7 @@ def _precision(bits: int) -> Iterator[None]:
         ctx.prec = before
 
 
+@cache
 def _observables(expressions: Any) -> dict[str, Observable]:
     """Every observable that evaluating the expressions may ask for, by its name."""
     found: dict[str, Observable] = {}

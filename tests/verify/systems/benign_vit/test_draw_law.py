@@ -1,7 +1,8 @@
 """The reduced draw has the law of the full one: held against a direct simulation that shares no code with it.
 
-The direct side draws every weight and every token at full size and trains by matrix formulas; the reduced side is
-the project's own. Many seeds of each are compared by Kolmogorov-Smirnov and by the means of each statistic and of its square.
+The direct side draws every weight and every token at full size and trains by matrix formulas; the reduced
+side is the project's own. Many seeds of each are compared by Kolmogorov-Smirnov and by the means of each
+statistic and of its square.
 """
 
 from collections.abc import Callable, Mapping
@@ -66,7 +67,7 @@ def statistics_of(
     test_value: np.ndarray,
     test_margin: Mapping[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """Numbers per seed (leading axis); labels alternate, sample 0 has label +1, token 1 is the large noise token."""
+    """Numbers per seed (leading axis): sample 0 has label +1, token 1 of a sample is its large noise."""
     labels = np.where(np.arange(tokens.shape[1]) % 2 == 0, 1.0, -1.0)
     found = {
         "token_square": np.sum(tokens[:, 0, 1] ** 2, axis=-1),
@@ -222,7 +223,7 @@ def test_reduced_draw_has_the_law_of_the_direct_one(case: str, direct_side: Call
 
 
 CONTROL = "d_h above 2P, joint"
-"""Of rank 5: 3 test noise tokens with 20 dimensions of 25 to themselves, 6 images with 15 head dimensions of 25."""
+"""Of rank 5: 3 test noise tokens have 20 of 25 dimensions to themselves, their images 15 of 25 heads."""
 
 
 def fewer_degrees_of_freedom(rng: np.random.Generator, rows: int, width: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The kernel's gradients and the references they are compared with, from any arrays; and faults that the comparison finds."""
+"""Gradients of the kernels, the references they are held against, and faults that the comparison finds."""
 
 from collections.abc import Callable
 from pathlib import Path

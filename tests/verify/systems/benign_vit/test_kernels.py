@@ -48,7 +48,9 @@ def small(*shape: int) -> st.SearchStrategy[np.ndarray]:
 
 
 square_scores = st.integers(1, 3).flatmap(
-    lambda n: st.integers(2, 4).flatmap(lambda m: arrays(np.float64, (n, m, m), elements=st.floats(-900, 900)))
+    lambda n: st.integers(2, 4).flatmap(
+        lambda m: arrays(np.float64, (n, m, m), elements=st.floats(-900, 900))
+    )
 )
 
 

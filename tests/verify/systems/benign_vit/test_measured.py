@@ -1,7 +1,7 @@
-"""Stages measured by an independent prototype come out again in size (M = 4, N = 20, C_p = 10, balanced labels, d = d_h).
+"""Stages measured by an independent prototype come out again in size (N = 20, M = 4, C_p = 10, d = d_h).
 
-How long the first stage takes depends on the seed: it ends when the largest of 60 noise values, random at the start, is outgrown. Hence
-medians over seeds; later events vary by a per cent or two, and are compared seed by seed.
+How long the first stage takes depends on the seed: it ends when the largest of 60 noise values, random at the
+start, is outgrown. Hence medians over seeds; later events vary by a per cent or two.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Stages:
 
 
 def stages(problem: Problem, dataset: xarray.Dataset, selected_position: int) -> Stages:
-    """By the predicates of the theory: the selected tokens' values against the largest other, against 2/c_log, attention at 0.9."""
+    """By the theory's predicates: selected values against the largest other and 2/c_log, attention at 0.9."""
     value = dataset["value"].values
     position, sample = dataset["token_position"].values, dataset["token_sample"].values
     selected = position == selected_position
@@ -69,7 +69,7 @@ def benign(size: float, r: float) -> Problem:
 class Row:
     """One row of the table: steps and smallest loss derivatives as the prototype measured them.
 
-    `digit` is the last digit that the table gives of the derivatives; attention is saturated by step `horizon`.
+    `digit` is the last digit given of the first derivative; attention is saturated by step `horizon`.
     """
 
     size: float
@@ -156,7 +156,7 @@ def test_benign_runs_converge_when_the_prototype_did(preset: str, steps: int) ->
     assert finished.steps == pytest.approx(steps, rel=0.05)
     last = finished.trajectory.isel(step=-1)
     assert float(last["test_error"]) == 0.0
-    # Fresh noise tokens have learnt no query: they attend uniformly, only the signal's query selects the signal.
+    # Fresh noise tokens have learnt no query: they attend uniformly, only the signal selects itself.
     phi, tokens = float(last["attention"].values[:, 0, 0].min()), 4
     signal_value = float(last["value"].values[0])
     output = signal_value * (phi + (tokens - 1) / tokens) / tokens

@@ -43,7 +43,9 @@ def test_scales_follow_from_sizes(given_sizes: dict[str, Any]) -> None:
 
 
 @given(given_sizes=sizes, sigma_p=st.floats(1e-3, 1e3), C_p=st.floats(1e-3, 1e3))
-def test_scales_follow_the_noise_that_is_given(given_sizes: dict[str, Any], sigma_p: float, C_p: float) -> None:
+def test_scales_follow_the_noise_that_is_given(
+    given_sizes: dict[str, Any], sigma_p: float, C_p: float
+) -> None:
     problem = Problem(**given_sizes, sigma_p=sigma_p, C_p=C_p)
     noise = sigma_p * math.sqrt(problem.d)
     assert problem.signal_norm == pytest.approx(problem.SNR * noise)
@@ -86,13 +88,22 @@ def test_a_wrong_field_is_named_with_its_value(field: str, value: object) -> Non
     with pytest.raises(RequestError) as refused:
         validated(Problem, {field: value})
     line = str(refused.value)
-    assert line.startswith(f"{field}: {value!r} is not allowed (" if isinstance(value, str) else f"{field}: {value} is not")
+    assert line.startswith(
+        f"{field}: {value!r} is not allowed (" if isinstance(value, str) else f"{field}: {value} is not"
+    )
     assert len(line.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{"sigma_p": 1e-200}, {"sigma_p": 1e200}, {"C_p": 1e160}, {"SNR": 1e200}, {"w_O_norm": 1e-320}, {"r": 1e-320}],
+    [
+        {"sigma_p": 1e-200},
+        {"sigma_p": 1e200},
+        {"C_p": 1e160},
+        {"SNR": 1e200},
+        {"w_O_norm": 1e-320},
+        {"r": 1e-320},
+    ],
 )
 def test_scales_that_leave_float64_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(RequestError):

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.kernels
 STEPS = 5
 BY_SAMPLE = ("output", "loss_derivative", "attention", "attention_gradient", "score", "token_value")
 AGREEMENT = 1e-11
-"""Rounding (1e-16) times the sums behind a score (up to 600 in size) times what five steps amplify; a broken symmetry is of order 1e-2."""
+"""Rounding (1e-16) times the terms of a score (up to 600) times what five steps amplify."""
 
 both_engines = pytest.mark.parametrize("engine", [Reduced, FullWeights])
 few = settings(max_examples=50)
@@ -158,7 +158,13 @@ def generic() -> Instance:
         lambda i: replace(scaled(i, 2.0), step_size=i.step_size),
         lambda i: replace(i, X=i.X[[1, 0, 2]]),
     ],
-    ids=["weights not rotated", "keys not rotated", "values not flipped", "step not scaled", "labels not permuted"],
+    ids=[
+        "weights not rotated",
+        "keys not rotated",
+        "values not flipped",
+        "step not scaled",
+        "labels not permuted",
+    ],
 )
 def test_half_a_symmetry_is_noticed(engine: Any, broken: Any) -> None:
     with pytest.raises(AssertionError):

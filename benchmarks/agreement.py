@@ -1,0 +1,58 @@
+"""Whether all contestants compute the same thing: their losses, step by step."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.contestants import Array, Contestant
+from benchmarks.problems import Meeting
+
+VISIBLE = 100.0
+"""How many times more than the tolerance the loss must move, for an agreement to mean anything."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far a contestant's losses are from the reduced engine's, relative to them."""
+
+    name: str
+    difference: float
+    tolerance: float
+    moved: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the difference is rounding, and the losses moved far more than that."""
+        return self.difference <= self.tolerance and self.moved >= VISIBLE * self.tolerance
+
+
+def compare(meeting: Meeting, reference: Array, contestant: Contestant) -> Agreement:
+    """Train for the compared steps and compare with the losses of the reference.
+
+    The tolerance is that of one inner product of d terms with random signs, sqrt(d) epsilon, once a step.
+    """
+    losses = contestant.train(meeting.compared)
+    return Agreement(
+        contestant.name,
+        difference=float(np.max(np.abs(losses / reference - 1.0))),
+        tolerance=meeting.compared * math.sqrt(meeting.d) * contestant.precision,
+        moved=float(np.max(np.abs(reference / reference[0] - 1.0))),
+    )
+
+
+def require_agreement(agreements: Sequence[Agreement], control: Agreement) -> None:
+    """Refuse to time programs that do different things, or a comparison that cannot tell.
+
+    Raises:
+        SystemExit: naming the contestant.
+    """
+    for agreement in agreements:
+        if not agreement.holds:
+            raise SystemExit(
+                f"benchmarks: {agreement.name} disagrees with the reduced engine: relative difference"
+                f" {agreement.difference:.1e}, tolerance {agreement.tolerance:.1e}, the loss moved by {agreement.moved:.1e}"
+            )
+    if control.holds:
+        raise SystemExit(f"benchmarks: the comparison does not see a wrong step size ({control.difference:.1e})")

@@ -31,13 +31,13 @@ class Agreement:
 def compare(meeting: Meeting, reference: Array, contestant: Contestant) -> Agreement:
     """Train for the compared steps and compare with the losses of the reference.
 
-    The tolerance is that of one inner product of d terms with random signs, sqrt(d) epsilon, once a step.
+    The tolerance is epsilon times the square root of d times the steps: roundings of random sign.
     """
     losses = contestant.train(meeting.compared)
     return Agreement(
         contestant.name,
         difference=float(np.max(np.abs(losses / reference - 1.0))),
-        tolerance=meeting.compared * math.sqrt(meeting.d) * contestant.precision,
+        tolerance=math.sqrt(meeting.compared * meeting.d) * contestant.precision,
         moved=float(np.max(np.abs(reference / reference[0] - 1.0))),
     )
 
@@ -51,8 +51,9 @@ def require_agreement(agreements: Sequence[Agreement], control: Agreement) -> No
     for agreement in agreements:
         if not agreement.holds:
             raise SystemExit(
-                f"benchmarks: {agreement.name} disagrees with the reduced engine: relative difference"
-                f" {agreement.difference:.1e}, tolerance {agreement.tolerance:.1e}, the loss moved by {agreement.moved:.1e}"
+                f"benchmarks: {agreement.name} disagrees with the reduced engine:"
+                f" relative difference {agreement.difference:.1e}, tolerance {agreement.tolerance:.1e},"
+                f" while the loss moved by {agreement.moved:.1e}"
             )
     if control.holds:
-        raise SystemExit(f"benchmarks: the comparison does not see a wrong step size ({control.difference:.1e})")
+        raise SystemExit(f"benchmarks: a wrong step size goes unseen (difference {control.difference:.1e})")

@@ -34,22 +34,23 @@ def describe() -> dict[str, str]:
     """Processor, system and versions."""
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores, shared with other work",
+        "load": f"{os.getloadavg()[0]:.1f} over the minute before the measurement began",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
     }
 
 
-def matrix_product_rate(rows: int, inner: int, columns: int, repeats: int = 200) -> float:
-    """Floating-point operations per second of NumPy's float64 product at this shape: the best of some."""
+def matrix_product_seconds(rows: int, inner: int, columns: int, repeats: int = 300) -> float:
+    """The best time of NumPy's float64 product at this shape."""
     rng = np.random.default_rng(0)
     left, right = rng.standard_normal((rows, inner)), rng.standard_normal((inner, columns))
     out = np.empty((rows, columns))
-    best = np.inf
+    times = []
     for _ in range(repeats):
         begun = time.perf_counter()
         np.matmul(left, right, out=out)
-        best = min(best, time.perf_counter() - begun)
-    return 2.0 * rows * inner * columns / best
+        times.append(time.perf_counter() - begun)
+    return min(times)
 
 
 def _processor() -> str:

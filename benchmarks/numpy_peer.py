@@ -7,7 +7,7 @@ from verify.systems.benign_vit.instance import Instance, TokenTable
 
 
 class NumpyWeights:
-    """Float64; each distinct token is multiplied once, samples are batched, products go into buffers taken once."""
+    """Each distinct token is multiplied once, samples are batched, large products go into buffers."""
 
     name = "NumPy, full weights, float64"
     precision = float(np.finfo(np.float64).eps)

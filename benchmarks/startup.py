@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.contestants import Array
 from benchmarks.timing import Spread
 
 ROUNDS = 5
@@ -31,7 +32,7 @@ def measure() -> list[Startup]:
     return [Startup(name, Spread.of(_times(words)), target) for name, (words, target) in COMMANDS.items()]
 
 
-def _times(words: list[str]) -> np.ndarray:
+def _times(words: list[str]) -> Array:
     times = []
     for _ in range(ROUNDS + 1):
         begun = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Time per step of several contestants, interleaved, so that whatever else the machine does meets all of them."""
+"""Time per step of several contestants, interleaved: what else the machine does meets all of them."""
 
 import time
 from collections.abc import Sequence
@@ -28,13 +28,13 @@ class Spread:
 
 
 def interleaved(contestants: Sequence[Contestant], rounds: int) -> Array:
-    """Seconds per step, (contestants, rounds); every round gives each contestant one turn of about the same length."""
+    """Seconds per step, (contestants, rounds); in each round every contestant has one turn."""
     turns = [_steps_of_a_turn(contestant) for contestant in contestants]
     times = np.empty((len(contestants), rounds))
     for turn in range(rounds):
         for place in range(len(contestants)):
             k = (place + turn) % len(contestants)
-            times[k, turn] = _seconds_per_step(contestants[k], turns[k])
+            times[k, turn] = _turn(contestants[k], turns[k]) / turns[k]
     return times
 
 
@@ -44,14 +44,20 @@ def ratios(times: Array, to: int) -> list[Spread]:
 
 
 def _steps_of_a_turn(contestant: Contestant) -> int:
+    steps = 2
+    while steps < MOST_STEPS and _turn(contestant, steps) < TURN_SECONDS / 2.0:
+        steps *= 2
+    return steps
+
+
+def _turn(contestant: Contestant, steps: int) -> float:
+    """Seconds of so many steps, without what a call costs that makes none.
+
+    The first step brings the contestant's memory back, and is not timed.
+    """
     contestant.train(1)
-    return int(np.clip(TURN_SECONDS / _seconds_per_step(contestant, 2), 2, MOST_STEPS))
-
-
-def _seconds_per_step(contestant: Contestant, steps: int) -> float:
-    """Without what a call costs that makes no step."""
     begun = time.perf_counter()
     contestant.train(0)
     ready = time.perf_counter()
     contestant.train(steps)
-    return (time.perf_counter() - ready - (ready - begun)) / steps
+    return (time.perf_counter() - ready) - (ready - begun)

@@ -1,6 +1,4 @@
-"""Full weights in PyTorch, eager: as one would write it (autograd), and as fast as it gets (gradients by hand)."""
-
-from collections.abc import Callable
+"""Full weights in PyTorch, eager: as one would write it (autograd), and as fast as it gets (by hand)."""
 
 import numpy as np
 import torch
@@ -47,7 +45,7 @@ class TorchAutograd:
 
 
 class TorchByHand:
-    """Gradients by hand: each distinct token is multiplied once, and products add straight into the weights."""
+    """Gradients by hand: each distinct token is multiplied once, products add straight into the weights."""
 
     def __init__(self, instance: Instance, dtype: torch.dtype) -> None:
         assert instance.step_size is not None
@@ -65,10 +63,10 @@ class TorchByHand:
         self._direction = torch.empty_like(self._states)
         self._value_direction = self._tokens.new_empty(len(table.tokens))
 
-    @torch.inference_mode()
     def train(self, steps: int) -> Array:
         """Make `steps` steps."""
-        return _collected([self._step() for _ in range(steps)])
+        with torch.inference_mode():
+            return _collected([self._step() for _ in range(steps)])
 
     def _step(self) -> torch.Tensor:
         at, places = self._token_at, self._token_at.view(-1)
@@ -88,12 +86,10 @@ class TorchByHand:
         return softplus(-margin).mean()
 
 
-TORCH_PEERS: tuple[tuple[Callable[[Instance, torch.dtype], TorchAutograd | TorchByHand], torch.dtype], ...] = (
-    (TorchAutograd, torch.float32),
-    (TorchByHand, torch.float32),
-    (TorchAutograd, torch.float64),
-    (TorchByHand, torch.float64),
-)
+def torch_peers(instance: Instance) -> list[TorchAutograd | TorchByHand]:
+    """Both programs in both precisions."""
+    dtypes = (torch.float32, torch.float64)
+    return [peer(instance, dtype) for dtype in dtypes for peer in (TorchAutograd, TorchByHand)]
 
 
 def _letters(dtype: torch.dtype) -> str:

@@ -62,11 +62,15 @@ def run_command(
     record_every: Annotated[
         int | None, typer.Option(help="Record every K-th step in place of log-spaced ones.", metavar="K")
     ] = None,
+    lemmas: Annotated[
+        Path | None, typer.Option(help="Your own lemmas, a Python file; it runs with your rights.", metavar="MINE.py")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first violation and keep a replay file.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Train a problem exactly as its proof does, and show what happened at each stage."""
+    """Train a problem exactly as its proof does, and judge every lemma at every step."""
     from verify.io.folder import check_folder
     from verify.io.request import make_request
     from verify.io.results import json_text
@@ -84,16 +88,45 @@ def run_command(
         steps=steps,
         seed=seed,
         record_every=record_every,
+        lemmas=lemmas,
     )
     if out is not None:
         check_folder(out, force)
-    finished = carry_out(request, interrupted=_interruptions(), show_progress=True)
+    finished = carry_out(request, strict=strict, interrupted=_interruptions(), show_progress=True)
     if out is not None:
         finished.save(out, force=force)
     print_run(finished, stream=sys.stderr if as_json else sys.stdout, saved=out)
     if as_json:
         print(json_text(finished.record()))
     raise typer.Exit(finished.exit_status)
+
+
+@app.command("show")
+def show_command(
+    statement: Annotated[str, typer.Argument(metavar="SYSTEM/LEMMA", help="A statement, as verify run names it.")],
+) -> None:
+    """A statement: its formula, where it comes from, what it rests on, how far it is proved."""
+    from verify.report.statement import print_statement
+
+    print_statement(statement)
+
+
+@app.command("controls")
+def controls_command(
+    system: System,
+    as_json: Json = False,
+) -> None:
+    """Plant errors, one at a time: each must be caught."""
+    from verify.controls import run_controls
+    from verify.io.results import json_text
+    from verify.report.controls import print_controls
+    from verify.systems.base import find_system
+
+    found = run_controls(find_system(system))
+    print_controls(found, stream=sys.stderr if as_json else sys.stdout)
+    if as_json:
+        print(json_text({"system": system, "controls": [control.record() for control in found]}))
+    raise typer.Exit(0 if all(control.caught for control in found) else 1)
 
 
 @app.command("gradients")

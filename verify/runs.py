@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from verify.checking.judge import Judge, LemmaViolation
+from verify.checking.meter import Requirement, condition_meter
+from verify.checking.verdicts import LemmaVerdict, Verdict
 from verify.engines.collect import Collector
 from verify.engines.drive import Ending, Goal, drive
 from verify.engines.progress import Progress
 from verify.engines.schedule import Schedule
-from verify.io.folder import check_folder, write_folder
+from verify.io.folder import Writer, check_folder, write_folder
 from verify.io.request import Request, make_request
 from verify.io.results import json_text, toml_text
 from verify.io.trajectory import trajectory_dataset, write_trajectory
@@ -21,6 +24,9 @@ from verify.systems.base import Prepared
 
 if TYPE_CHECKING:
     import xarray
+
+REPLAY = "replay.npz"
+"""The instance at the step of the violation that ended a strict run."""
 
 VERSIONED = ("verify", "numpy", "numba", "scipy", "sympy", "python-flint")
 
@@ -39,7 +45,14 @@ class Run:
     steps: int
     stages: Mapping[str, int | None]
     trajectory: xarray.Dataset
-    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    judged: Sequence[LemmaVerdict]
+    requirements: Sequence[Requirement]
+    violation: LemmaViolation | None = None
+
+    @property
+    def verdicts(self) -> list[dict[str, Any]]:
+        """One record a statement, as `verdicts.json` holds it."""
+        return [verdict.record() for verdict in self.judged]
 
     @property
     def converged(self) -> bool:
@@ -49,7 +62,7 @@ class Run:
     @property
     def exit_status(self) -> int:
         """0 if nothing is violated, 1 if something is."""
-        return int(any(row["verdict"] == "violated" for row in self.verdicts))
+        return int(any(verdict.verdict is Verdict.VIOLATED for verdict in self.judged))
 
     def record(self) -> dict[str, Any]:
         """The run as `verdicts.json` holds it."""
@@ -62,6 +75,7 @@ class Run:
             "converged": self.converged,
             "ending": self.ending.value,
             "stages": dict(self.stages),
+            "condition": [requirement.record() for requirement in self.requirements],
             "versions": versions(),
             "verdicts": self.verdicts,
         }
@@ -75,47 +89,57 @@ class Run:
         path = Path(folder)
         check_folder(path, force)
         config = self.request.config(self.prepared.engine)
-        write_folder(
-            path,
-            {
-                "problem.toml": lambda file: _write_text(file, toml_text(config)),
-                "trajectory.nc": lambda file: write_trajectory(self.trajectory, file),
-                "verdicts.json": lambda file: _write_text(file, json_text(self.record())),
-            },
-        )
+        files: dict[str, Writer] = {
+            "problem.toml": lambda file: _write_text(file, toml_text(config)),
+            "trajectory.nc": lambda file: write_trajectory(self.trajectory, file),
+            "verdicts.json": lambda file: _write_text(file, json_text(self.record())),
+        }
+        if self.violation is not None:
+            replay = self.violation.replay
+            files[REPLAY] = lambda file: self.request.system.save_instance(replay, file)
+        write_folder(path, files)
         return path
 
 
-def run(system: str, **asked: Any) -> Run:
+def run(system: str, strict: bool = False, **asked: Any) -> Run:
     """Train one problem of a system and judge it.
 
     Keyword arguments are those of `verify.io.request.make_request`: `preset`, `settings`, `config`, `instance`, `engine`,
-    `steps`, `seed`, `record_every`.
+    `steps`, `seed`, `record_every`, `lemmas`.
 
     Raises:
         RequestError: if the request cannot be carried out.
+        LemmaViolation: at the first violation, if `strict`.
 
     Examples:
         >>> finished = run("benign-vit", settings={"N": 4, "d": 1e6, "d_h": 1e6}, steps=10, seed=1)
-        >>> finished.steps, finished.trajectory["loss"].dims
-        (10, ('step',))
+        >>> finished.steps, finished.trajectory["loss"].dims, finished.exit_status
+        (10, ('step',), 0)
     """
-    return carry_out(make_request(system, **asked))
+    finished = carry_out(make_request(system, **asked), strict=strict)
+    if finished.violation is not None:
+        raise finished.violation
+    return finished
 
 
 def carry_out(
-    request: Request, interrupted: Callable[[], bool] = lambda: False, show_progress: bool = False
+    request: Request,
+    strict: bool = False,
+    interrupted: Callable[[], bool] = lambda: False,
+    show_progress: bool = False,
 ) -> Run:
-    """Carry out a request."""
+    """Carry out a request; a strict run ends at the first violation."""
     prepared = prepare(request)
     system, problem, dynamics = request.system, prepared.problem, prepared.dynamics
     goal = Goal(request.steps, problem.loss_target, problem.max_steps)  # type: ignore[attr-defined]
     schedule = Schedule(goal.horizon, request.record_every)
     schedule.require_memory(goal.horizon, dynamics.bytes_per_step)
+    judge = Judge(system.name, [*system.lemmas(), *request.own_lemmas()], system.events(), prepared, strict)
     progress = Progress(goal)
-    collector = Collector(system.dimensions, schedule, system.test_quantities)
+    collector = Collector(system.dimensions, schedule, system.test_quantities, wanted=judge.events_within)
     try:
-        ending = drive(dynamics, goal, schedule, [collector, *([progress] if show_progress else [])], interrupted)
+        observers = [judge, collector, *([progress] if show_progress else [])]
+        ending = drive(dynamics, goal, schedule, observers, interrupted)
     finally:
         progress.close()
     collector.finish(dynamics)
@@ -131,15 +155,27 @@ def carry_out(
     dataset = trajectory_dataset(
         collector.steps, collector.arrays(), system.dimensions, prepared.coordinates, attributes
     )
-    return Run(request, prepared, ending, dynamics.step, {}, dataset)
+    return Run(
+        request=request,
+        prepared=prepared,
+        ending=ending,
+        steps=dynamics.step,
+        stages=judge.events,
+        trajectory=dataset,
+        judged=judge.verdicts(),
+        requirements=condition_meter(system.condition(), prepared.constants, judge.sizes),
+        violation=judge.violation,
+    )
 
 
 def prepare(request: Request) -> Prepared:
     """Draw or load what a request names, and set up its dynamics."""
     if request.instance is None:
-        return request.system.prepare(request.problem, request.seed, request.engine)
+        return request.system.prepare(request.problem, request.seed, request.engine, checked=True)
     instance, notes = request.system.load_instance(request.instance)
-    return request.system.prepare_arrays(instance, request.problem, request.seed, request.engine, notes)
+    return request.system.prepare_arrays(
+        instance, request.problem, request.seed, request.engine, notes, checked=True
+    )
 
 
 def versions() -> dict[str, str]:

@@ -1,10 +1,10 @@
 """Stage two of `benign-vit`: attention turns to the selected tokens, their scores grow like a logarithm.
 
-`gap_{n,j}` is the score of a sample's selected token for itself minus that for token j. On the scale of the potential `Psi` its growth
-is a straight line: `Psi' = 1/F` with `F = phi (1 - phi)`.
+`gap_{n,j}` is the score of a sample's selected token for itself minus that for token j. On the scale of the potential
+`Psi` its growth is a straight line: `Psi' = 1/F` with `F = phi (1 - phi)`.
 """
 
-from sympy import Abs, Max, exp, expand
+from sympy import Abs, Max, exp, expand_log, log, simplify, symbols
 
 from proofs.benign_vit.bounds import (
     HALF,
@@ -88,13 +88,14 @@ _potential_growth = Logistic(c) * Logistic(-c) * (exp(c + x) - exp(c) + 2 * x - 
 
 
 def _potential_identities() -> bool:
-    """Both bounds on the potential's growth are sums of multiples `e^z - 1 - z`, z = x or -x, with weights `p = e^c`."""
-    p = exp(c)
-    excess = exp(x) - 1 - x, exp(-x) - 1 + x
-    growth = (p * (exp(x) - 1) + 2 * x - (exp(-x) - 1) / p) * p
-    above = (1 + p) ** 2 * (exp(x) - 1) - growth - (2 * p * excess[0] + excess[0] + excess[1])
-    below = growth - (1 + p) ** 2 * (1 - exp(-x)) - (p**2 * (excess[0] + excess[1]) + 2 * p * excess[1])
-    return bool(expand(above) == 0 and expand(below) == 0)
+    """Prove that what both bounds leave over is made of multiples of `e^z - 1 - z`, z = x or -x, with weights >= 0."""
+    p, growing = symbols("p e", positive=True)
+    weight, here = p / (1 + p) ** 2, {c: log(p), x: log(growing)}
+    ahead, behind = exp(x) - 1 - x, exp(-x) - 1 + x
+    growth = _potential_growth.replace(Logistic, lambda z: 1 / (1 + exp(-z)))
+    above = exp(x) - 1 - growth - weight * (2 * ahead + (ahead + behind) / p)
+    below = growth - 1 + exp(-x) - weight * (2 * behind + (ahead + behind) * p)
+    return all(simplify(expand_log(each.subs(here))) == 0 for each in (above, below))
 
 
 potential_growth_above = ScalarInequality(
@@ -141,7 +142,7 @@ noise_score = _largest_of_class(Abs(score[n2, 0, j]))
 
 signal_value = label[n] * value[token_at[n, 0]]
 noise_value = _largest_of_class(Abs(value[token_at[n2, j]]))
-"""`r V_+`."""
+"""The largest absolute value of a noise token of the class."""
 
 norm_square = Max(Largest(query_square[p], p), Largest(key_square[p], p))
 """`k^2`."""

@@ -50,10 +50,11 @@ from proofs.language.nodes import (
 
 
 class Contraction(NamedTuple):
-    """A sum of products: the axes of each operand, which of them have a step axis, and the axes that remain."""
+    """A sum of products: the axes of each operand, whether it has a step axis, whether a problem fixes it; what remains."""
 
     operands: tuple[tuple[int, ...], ...]
     stepwise: tuple[bool, ...]
+    constant: tuple[bool, ...]
     remaining: tuple[int, ...]
 
 
@@ -211,6 +212,7 @@ class Program:
         contraction = Contraction(
             tuple(tuple(sorted(self.axes[index] for index in part.indices)) for part in parts),
             tuple(part.window >= Window.STATE for part in parts),
+            tuple(part.window == Window.CONSTANT for part in parts),
             tuple(sorted(self.axes[index] for index in node.indices)),
         )
         self.contractions.append(contraction)

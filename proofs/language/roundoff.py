@@ -185,6 +185,25 @@ class RoundingAnalysis:
         left, right = (self.error(side).bound(side) for side in (claim.lhs, claim.rhs))
         return left + right + EPSILON * _absolute(claim.lhs - claim.rhs)
 
+    def cheap_part(self, bound: Any) -> Any:
+        """A part of a bound, and so no larger, that needs none of the errors of definitions."""
+        named = {*self.named.values(), *self.member_errors.values()}
+
+        def part(of: Any) -> Any:
+            if not named & of.atoms(Observable):
+                return of
+            match of:
+                case Add() | Mul():
+                    return of.func(*map(part, of.args))
+                case Total():
+                    return _sum_over(of.indices, part(of.body))
+                case exp():
+                    return sympy.S.One
+                case _:
+                    return sympy.S.Zero
+
+        return part(bound)
+
     def error(self, expression: Any, later: bool = False) -> Error:
         """The error of an expression, or that of its value one step later."""
         key = (expression, later)

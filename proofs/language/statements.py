@@ -12,14 +12,17 @@ import sympy
 from proofs.language.definitions import check_expression, observables_behind
 from proofs.language.errors import place, refuse
 from proofs.language.nodes import (
-    AtEvent,
     Accumulated,
+    AtEvent,
+    AtStart,
     Event,
     Index,
+    StepNumber,
     depends_on_step,
     free_indices,
     on_increments,
 )
+from proofs.language.recurrence import Member
 
 Relation = Literal["<=", ">=", "<", ">", "=="]
 Kind = Literal["exact", "bound", "order", "probability", "law", "pair"]
@@ -84,6 +87,13 @@ class Claim:
     def on_increments(self) -> bool:
         """Whether it speaks of a step and the next one (then it is checked up to the last step but one)."""
         return on_increments(self.lhs) or on_increments(self.rhs)
+
+    @cached_property
+    def remembers(self) -> bool:
+        """Whether it looks back: at the start, at an event, at sums over steps, or at a recurrence."""
+        both = sympy.Tuple(self.lhs, self.rhs)
+        looking = both.atoms(AtStart, AtEvent, Accumulated, StepNumber)
+        return bool(looking) or any(isinstance(each, Member) for each in observables_behind(both))
 
     @cached_property
     def events(self) -> frozenset[Event]:

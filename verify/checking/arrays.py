@@ -1,7 +1,7 @@
 """What generated source calls on arrays whose last axis is the step."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from math import prod
 from typing import Any
 
@@ -74,140 +74,143 @@ def extreme(pick: np.ufunc, body: Array, axes: tuple[int, ...], masked: tuple[An
     return np.where(np.any(mask, axis=axes, keepdims=True), picked, empty)
 
 
-@dataclass(frozen=True)
-class _Labelled:
-    """An array whose axes carry letters."""
-
-    array: Array
-    letters: str
-
-    def total(self, letters: set[str]) -> "_Labelled":
-        """The sum over some letters."""
-        if not letters:
-            return self
-        axes = tuple(place for place, letter in enumerate(self.letters) if letter in letters)
-        rest = "".join(letter for letter in self.letters if letter not in letters)
-        return _Labelled(np.sum(self.array, axis=axes), rest)
-
-    def ordered(self, letters: str) -> Array:
-        """The array with its axes in that order."""
-        return self.array.transpose([self.letters.index(letter) for letter in letters])
-
-
 class SumOfProducts:
-    """One contraction, whose order is planned from the sizes that it first meets.
+    """One contraction, planned from the sizes that it first meets; products of constants are made only then.
 
-    >>> product = SumOfProducts(Contraction(((0, 1), (1,)), (False, True), (0,)), dimensions=2)
+    >>> product = SumOfProducts(Contraction(((0, 1), (1,)), (False, True), (True, False), (0,)), dimensions=2)
     >>> product(np.ones((2, 3, 1)), np.ones((1, 3, 5))).shape
     (2, 1, 5)
     """
 
     def __init__(self, contraction: Contraction, dimensions: int) -> None:
+        self._contraction = contraction
         self._selections = [
-            tuple(slice(None) if axis in axes else 0 for axis in range(dimensions))
-            + (slice(None) if step else 0,)
+            (*(slice(None) if axis in axes else 0 for axis in range(dimensions)), slice(None) if step else 0)
             for axes, step in zip(contraction.operands, contraction.stepwise, strict=True)
         ]
-        self._letters = [
-            "".join(_LETTERS[axis] for axis in axes) + (_STEP if step else "")
-            for axes, step in zip(contraction.operands, contraction.stepwise, strict=True)
-        ]
-        self._result = "".join(_LETTERS[axis] for axis in contraction.remaining)
         stepwise = any(contraction.stepwise)
-        self._result += _STEP if stepwise else ""
-        self._expand = tuple(
-            slice(None) if axis in contraction.remaining else None for axis in range(dimensions)
-        ) + (slice(None) if stepwise else None,)
-        self._order: list[tuple[int, int]] | None = None
+        self._wanted = _lettered(contraction.remaining, stepwise)
+        self._expand = (
+            *(slice(None) if axis in contraction.remaining else None for axis in range(dimensions)),
+            slice(None) if stepwise else None,
+        )
+        self._plan: _Plan | None = None
 
     def __call__(self, *operands: Array) -> Array:
-        waiting = [
-            _Labelled(operand[selection], letters)
-            for operand, selection, letters in zip(operands, self._selections, self._letters, strict=True)
-        ]
-        if self._order is None:
-            self._order = self._plan(waiting)
-        for first, second in self._order:
-            right = waiting.pop(second)
-            left = waiting.pop(first)
-            waiting.append(_pair(left, right, self._wanted(waiting)))
-        (last,) = waiting
-        last = last.total(set(last.letters) - set(self._result))
-        return last.ordered(self._result)[self._expand]
+        arrays = [operand[selection] for operand, selection in zip(operands, self._selections, strict=True)]
+        if self._plan is None:
+            letters = map(_lettered, self._contraction.operands, self._contraction.stepwise)
+            self._plan = _Plan(arrays, list(letters), self._contraction.constant, self._wanted)
+        return self._plan(arrays)[self._expand]
 
-    def _wanted(self, others: Sequence[_Labelled]) -> set[str]:
-        return set(self._result).union(*(set(other.letters) for other in others))
 
-    def _plan(self, operands: Sequence[_Labelled]) -> list[tuple[int, int]]:
-        """Greedy: the pair with the least work first; places refer to the list with the products appended."""
-        sizes = {
+def _lettered(axes: Sequence[int], step: bool) -> str:
+    return "".join(_LETTERS[axis] for axis in axes) + (_STEP if step else "")
+
+
+class _Plan:
+    """Pairs of operands in the order in which they are multiplied; a product goes to the end of the list."""
+
+    def __init__(
+        self, arrays: Sequence[Array], letters: Sequence[str], constant: Sequence[bool], wanted: str
+    ) -> None:
+        self._sizes = {
             letter: size
-            for each in operands
-            for letter, size in zip(each.letters, each.array.shape, strict=True)
+            for array, own in zip(arrays, letters, strict=True)
+            for letter, size in zip(own, array.shape, strict=True)
         }
-        letters = [set(each.letters) for each in operands]
-        order: list[tuple[int, int]] = []
-        while len(letters) > 1:
-            pairs = [(first, second) for second in range(len(letters)) for first in range(second)]
-            cost = {
-                pair: prod(sizes[letter] for letter in letters[pair[0]] | letters[pair[1]]) for pair in pairs
-            }
-            first, second = min(pairs, key=lambda pair: (cost[pair], pair))
-            merged = letters.pop(second) | letters.pop(first)
-            letters.append(merged & set(self._result).union(*letters))
-            order.append((first, second))
-        return order
+        self._wanted = wanted
+        moving = [place for place, fixed in enumerate(constant) if not fixed]
+        fixed = [place for place, fixed in enumerate(constant) if fixed]
+        self._moving = moving
+        others = [set(letters[place]) for place in moving]
+        self._fixed, fixed_letters = self._folded([arrays[place] for place in fixed], [letters[place] for place in fixed], others)
+        self._pairs: list[tuple[int, int, _Product]] = []
+        waiting = [*fixed_letters, *(letters[place] for place in moving)]
+        while len(waiting) > 1:
+            first, second = min(combinations(range(len(waiting)), 2), key=lambda pair: self._cost(waiting, pair))
+            right, left = waiting.pop(second), waiting.pop(first)
+            product = _Product(left, right, set(wanted).union(*waiting), self._sizes)
+            self._pairs.append((first, second, product))
+            waiting.append(product.letters)
+        self._last = _Sum(waiting[0], set(wanted))
+        self._order = [self._last.letters.index(letter) for letter in wanted]
+
+    def _cost(self, waiting: Sequence[str], pair: tuple[int, int]) -> tuple[bool, int]:
+        """Pairs that share an axis first, then those with the least work."""
+        one, other = (set(waiting[place]) for place in pair)
+        return not one & other, prod(self._sizes[letter] for letter in one | other)
+
+    def _folded(
+        self, arrays: list[Array], letters: list[str], others: Sequence[set[str]]
+    ) -> tuple[list[Array], list[str]]:
+        """Constants multiplied with one another wherever the product is no larger than its larger factor."""
+        for first, second in combinations(range(len(arrays)), 2):
+            rest = [set(each) for place, each in enumerate(letters) if place not in (first, second)]
+            product = _Product(letters[first], letters[second], set(self._wanted).union(*rest, *others), self._sizes)
+            size = prod(self._sizes[letter] for letter in product.letters)
+            if size <= max(arrays[first].size, arrays[second].size):
+                arrays[second], letters[second] = product(arrays[first], arrays[second]), product.letters
+                del arrays[first], letters[first]
+                return self._folded(arrays, letters, others)
+        return arrays, letters
+
+    def __call__(self, arrays: Sequence[Array]) -> Array:
+        waiting = [*self._fixed, *(arrays[place] for place in self._moving)]
+        for first, second, product in self._pairs:
+            right, left = waiting.pop(second), waiting.pop(first)
+            waiting.append(product(left, right))
+        return self._last(waiting[0]).transpose(self._order)
 
 
-def _pair(left: _Labelled, right: _Labelled, wanted: set[str]) -> _Labelled:
-    """The product of two arrays, summed over the letters that nobody wants any more."""
-    left = left.total(set(left.letters) - wanted - set(right.letters))
-    right = right.total(set(right.letters) - wanted - set(left.letters))
-    if _STEP in left.letters and _STEP not in right.letters:
-        left, right = right, left
-    common = set(left.letters) & set(right.letters)
-    summed = "".join(letter for letter in left.letters if letter in common - wanted)
-    batch = "".join(letter for letter in left.letters if letter in common & wanted)
-    own_left = "".join(letter for letter in left.letters if letter not in common)
-    own_right = "".join(letter for letter in right.letters if letter not in common)
-    if summed and not batch:
-        return _matrix_product(left, right, own_left, summed, own_right)
-    if (
-        summed
-        and batch == _STEP
-        and _work(left, own_left) * right.array[..., 0].size >= _WORTH_A_PRODUCT_PER_STEP
-    ):
-        return _products_per_step(left, right, own_left, summed, own_right)
-    result = "".join(letter for letter in batch + own_left + own_right if letter != _STEP)
-    result += _STEP if _STEP in batch + own_left + own_right else ""
-    return _Labelled(np.einsum(f"{left.letters},{right.letters}->{result}", left.array, right.array), result)
+class _Sum:
+    """The sum of an array over the letters that nobody wants."""
+
+    def __init__(self, letters: str, wanted: set[str]) -> None:
+        self._axes = tuple(place for place, letter in enumerate(letters) if letter not in wanted)
+        self.letters = "".join(letter for letter in letters if letter in wanted)
+
+    def __call__(self, array: Array) -> Array:
+        return np.add.reduce(array, axis=self._axes) if self._axes else array
 
 
-def _work(labelled: _Labelled, letters: str) -> int:
-    return prod(labelled.array.shape[labelled.letters.index(letter)] for letter in letters)
+class _Product:
+    """The product of two arrays, summed over the letters that nobody wants any more: one matrix product if it can be."""
 
+    def __init__(self, left: str, right: str, wanted: set[str], sizes: Mapping[str, int]) -> None:
+        self._sums = _Sum(left, wanted | set(right)), _Sum(right, wanted | set(left))
+        left, right = (total.letters for total in self._sums)
+        self._swapped = _STEP in left and _STEP not in right
+        if self._swapped:
+            left, right = right, left
+        summed = "".join(letter for letter in left if letter in right and letter not in wanted)
+        batch = "".join(letter for letter in left if letter in right and letter in wanted)
+        own = tuple("".join(each for each in side if each not in summed + batch) for side in (left, right))
+        work = prod(sizes[letter] for letter in own[0] + summed + own[1])
+        self._per_step = batch == _STEP and work >= _WORTH_A_PRODUCT_PER_STEP
+        self._is_matrix_product = bool(summed) and (not batch or self._per_step)
+        self._kept = tuple(len(each) for each in own)
+        if self._is_matrix_product:
+            self._size = prod(sizes[letter] for letter in summed)
+            orders = batch + own[0] + summed, batch + summed + own[1]
+            self._orders = tuple(
+                tuple(side.index(letter) for letter in order) for side, order in zip((left, right), orders, strict=True)
+            )
+            self.letters = own[0] + own[1] + batch
+        else:
+            result = (batch + own[0] + own[1]).replace(_STEP, "")
+            self.letters = result + (_STEP if _STEP in batch + own[0] + own[1] else "")
+            self._formula = f"{left},{right}->{self.letters}"
 
-def _matrix_product(
-    left: _Labelled, right: _Labelled, own_left: str, summed: str, own_right: str
-) -> _Labelled:
-    size = _work(left, summed)
-    first = left.ordered(own_left + summed)
-    second = right.ordered(summed + own_right)
-    product = first.reshape(-1, size) @ second.reshape(size, -1)
-    return _Labelled(
-        product.reshape(first.shape[: len(own_left)] + second.shape[len(summed) :]), own_left + own_right
-    )
-
-
-def _products_per_step(
-    left: _Labelled, right: _Labelled, own_left: str, summed: str, own_right: str
-) -> _Labelled:
-    steps, size = left.array.shape[left.letters.index(_STEP)], _work(left, summed)
-    first = left.ordered(_STEP + own_left + summed)
-    second = right.ordered(_STEP + summed + own_right)
-    product = first.reshape(steps, -1, size) @ second.reshape(steps, size, -1)
-    shape = first.shape[: 1 + len(own_left)] + second.shape[1 + len(summed) :]
-    letters = own_left + own_right + _STEP
-    return _Labelled(
-        _Labelled(product.reshape(shape), _STEP + own_left + own_right).ordered(letters), letters
-    )
+    def __call__(self, left: Array, right: Array) -> Array:
+        left, right = self._sums[0](left), self._sums[1](right)
+        if self._swapped:
+            left, right = right, left
+        if not self._is_matrix_product:
+            return np.asarray(np.einsum(self._formula, left, right))
+        first, second = left.transpose(self._orders[0]), right.transpose(self._orders[1])
+        batch = first.shape[: int(self._per_step)]
+        kept = first.shape[len(batch) :][: self._kept[0]] + second.shape[second.ndim - self._kept[1] :]
+        product = first.reshape(*batch, -1, self._size) @ second.reshape(*batch, self._size, -1)
+        product = product.reshape(batch + kept)
+        return np.moveaxis(product, 0, -1) if batch else product

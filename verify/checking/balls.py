@@ -62,7 +62,7 @@ class Decider:
         self._start = start
         self._events = events or {}
         self._sizes = sizes or {}
-        self._sequences: dict[tuple[Recurrence, int], list[dict[str, arb]]] = {}
+        self._sequences: dict[tuple[Recurrence, int], list[dict[str, arb | None]]] = {}
 
     def decide(self, claim: Claim, state: Arrays, indices: Mapping[str, int], step: int = 0) -> Decision:
         """Whether the claim holds for the given values of its indices, at 128 bits, then at 512.
@@ -125,22 +125,31 @@ class Decider:
         )
         return State(known, start, events, step, self, bits)
 
-    def members(self, recurrence: Recurrence, step: int, start: State, bits: int) -> Mapping[str, arb]:
-        """All members of a recurrence at a step, iterated from step 0."""
-        key = recurrence, bits
+    def member(self, member: Member, step: int, start: State, bits: int) -> arb:
+        """A member of a recurrence at a step, iterated from step 0."""
+        key = member.recurrence, bits
+        members = member.recurrence.members
         if key not in self._sequences:
-            first = {
-                member.name: _function(scalar_source(member.start), ())(start)
-                for member in recurrence.members
-            }
-            self._sequences[key] = [first]
+            self._sequences[key] = [{each.name: _if_known(each.start, start) for each in members}]
         sequence = self._sequences[key]
         while len(sequence) <= step:
             here = Iterate(sequence[-1], start, len(sequence) - 1)
-            sequence.append(
-                {each.name: _function(scalar_source(each.update), ())(here) for each in recurrence.members}
-            )
-        return sequence[step]
+            sequence.append({each.name: _if_known(each.update, here) for each in members})
+        return _known(sequence[step][member.name])
+
+
+def _if_known(expression: Any, at: State) -> arb | None:
+    """The value of a scalar expression, or None if it does not follow from what is known."""
+    try:
+        return _function(scalar_source(expression), ())(at)
+    except Unknown:
+        return None
+
+
+def _known(value: arb | None) -> arb:
+    if value is None:
+        raise Unknown
+    return value
 
 
 @contextmanager
@@ -260,9 +269,7 @@ class State:
 
     def _look(self, observable: Observable, indices: tuple[int, ...]) -> arb:
         if isinstance(observable, Member):
-            return self._decider.members(observable.recurrence, self.step, self.start, self._bits)[
-                observable.name
-            ]
+            return self._decider.member(observable, self.step, self.start, self._bits)
         if observable.definition is not None:
             return _formula_value(observable.definition, self, indices)
         return self._given(observable, indices)
@@ -299,7 +306,7 @@ class NextState(State):
 class Iterate(State):
     """Where a recurrence stands: its members, and the constants of the problem."""
 
-    def __init__(self, members: Mapping[str, arb], start: State, step: int) -> None:
+    def __init__(self, members: Mapping[str, arb | None], start: State, step: int) -> None:
         super().__init__(start._known, start._start, {}, step, start._decider, start._bits)
         self._members = members
         self._first = start
@@ -311,7 +318,7 @@ class Iterate(State):
 
     def _look(self, observable: Observable, indices: tuple[int, ...]) -> arb:
         if observable.name in self._members:
-            return self._members[observable.name]
+            return _known(self._members[observable.name])
         if isinstance(observable, Member) or observable.constant:
             return super()._look(observable, indices)
         raise Unknown

@@ -22,7 +22,7 @@ from proofs.language.recurrence import Member, Recurrence
 from proofs.language.roundoff import RoundingAnalysis
 from proofs.language.statements import Claim, Lemma
 from verify.checking import arrays, ranges
-from verify.checking.outcome import Outcome, Sides, taken
+from verify.checking.outcome import Equality, Outcome, Sides, taken
 from verify.checking.run import Run
 
 Array = NDArray[np.float64]
@@ -63,12 +63,13 @@ class Checker:
         ]
         loops = _loops(sides, analysis)
         self.bounds = {claim: analysis.margin_bound(claim) for claim in claims}
+        self.floors = {each: analysis.cheap_part(self.bounds[each]) for each in claims if each.relation == "=="}
         self.scope = _scope(recorded, loops, analysis)
         self.loops = _sources(loops, self.scope)
         self.events = {event: self.scope.number(event) for event in events}
         self.screened = [claim for claim in claims if claim.relation != "=="]
         bounds = Graph(list(self.bounds.values()), self.scope)
-        self.targets = _targets(claims, self.bounds, [*events, *_memories(bounds)])
+        self.targets = _targets(claims, self.floors, [*events, *_memories(bounds)])
         self.program = Program(self.targets, self.scope, [frozenset(claim.indices) for claim in claims])
         self.range_program = RangeProgram([self.bounds[claim] for claim in self.screened], self.scope)
         self.given = {each.name: each for each in _uniquely_named(self.program.given | bounds.given)}
@@ -93,12 +94,13 @@ def terms_of(claim: Claim) -> tuple[Any, ...]:
     return tuple(term for side in (claim.lhs, claim.rhs) for term in Add.make_args(side) if term != 0)
 
 
-def _targets(claims: Sequence[Claim], bounds: Mapping[Claim, Any], others: Sequence[Any]) -> list[Any]:
+def _targets(claims: Sequence[Claim], floors: Mapping[Claim, Any], others: Sequence[Any]) -> list[Any]:
+    """What the main program evaluates: both sides of every claim, and what tells at no cost that equalities hold."""
     targets: dict[Any, None] = {}
     for claim in claims:
         keys = [claim.lhs, claim.rhs, Mask(claim.where)]
         if claim.relation == "==":
-            keys += [bounds[claim], *terms_of(claim)]
+            keys += [floors[claim], *terms_of(claim)]
         targets |= dict.fromkeys(keys)
     return [*(targets | dict.fromkeys(others))]
 
@@ -270,10 +272,12 @@ class Result:
             where=None if where is None else taken(where, self._session.checker.program.axes, claim.indices),
             ceiling=lambda: self._ceilings[claim],
             bound=lambda: self._bound(claim, window, span),
-            terms=[self._cut(term, claim.indices, window, span) for term in terms_of(claim)]
-            if claim.relation == "=="
-            else [],
+            equality=self._equality(claim, window, span) if claim.relation == "==" else None,
         )
+
+    def _equality(self, claim: Claim, window: Window, span: slice) -> Equality:
+        floor = self._cut(self._session.checker.floors[claim], claim.indices, window, span)
+        return Equality(floor, [self._cut(term, claim.indices, window, span) for term in terms_of(claim)])
 
     def _span(self, lemma: Lemma, window: Window) -> slice:
         """The places in the stretch that belong to the stage, after every event that the lemma mentions."""
@@ -308,8 +312,6 @@ class Result:
         return array[..., span]
 
     def _bound(self, claim: Claim, window: Window, span: slice) -> Array:
-        if claim.relation == "==":
-            return self._cut(self._session.checker.bounds[claim], claim.indices, window, span)
         bound = self._session.bound(claim, self._states)
         return bound[..., span] if bound.shape[-1] > 1 else bound
 

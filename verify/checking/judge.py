@@ -7,32 +7,41 @@ from typing import Any
 import numpy as np
 
 from proofs.language import Event, Lemma, plain
+from proofs.language.definitions import observables_behind
 from proofs.language.statements import Claim
 from verify.checking.balls import Decider
-from verify.checking.compile import Checker, compile_lemmas
+from verify.checking.compile import compile_lemmas
 from verify.checking.outcome import Outcome, Place
 from verify.checking.verdicts import ClaimVerdict, Hypothesis, LemmaVerdict, Verdict
 from verify.engines.drive import Ending, StopRun
 from verify.engines.stretch import Dynamics, Stretch
+from verify.systems.base import Prepared
 
 MOST_BALLS = 4000
 """Near ties of one claim that are decided by balls; of a proved claim further ones rest on its proof, else they stay undecided."""
 
 
 class LemmaViolation(StopRun):
-    """A statement failed in a strict run; carries lemma, step, indices and both sides."""
+    """A statement failed in a strict run.
+
+    `lemma`, `claim` and `place` (step, indices, both sides) say what and where; `replay` is an instance that violates the statement at its
+    step `replay_step`: the arrays at the step of the violation and step 0, or, for a statement that looks back, those of the
+    start and the same step.
+    """
 
     def __init__(self, lemma: Lemma, claim: Claim, place: Place) -> None:
         super().__init__(Ending.VIOLATED)
         self.lemma = lemma
         self.claim = claim
         self.place = place
+        self.replay: Any = None
+        self.replay_step = 0
 
     def __str__(self) -> str:
         where = ", ".join(f"{name} {index}" for name, index in _named(self.claim, self.place.where).items())
         return (
             f"{self.lemma.name} is violated at step {self.place.step}{' (' + where + ')' if where else ''}: "
-            f"{self.place.lhs:.17g} {self.claim.relation} {self.place.rhs:.17g} is false: {plain(self.claim)}"
+            f"{self.place.lhs:.17g} {self.claim.relation} {self.place.rhs:.17g} is false; claimed: {plain(self.claim)}"
         )
 
 
@@ -102,29 +111,22 @@ def _named(claim: Claim, where: Mapping[str, int]) -> dict[str, int]:
 class Judge:
     """An observer that checks the statements of a system on every stretch.
 
-    `statements` are all statements of the system by name, `events` those to follow whether or not a statement names them,
-    `constants` the data of the instance; a statement that names data which the instance does not determine is not judged.
+    `events` are followed whether or not a statement names them. A statement that names data which the instance does not determine
+    is not judged. `violation` is the one that ended a strict run.
     """
 
     def __init__(
-        self,
-        system: str,
-        lemmas: Iterable[Lemma],
-        events: Sequence[Event],
-        constants: Mapping[str, Any],
-        recorded: Iterable[str],
-        strict: bool = False,
+        self, system: str, lemmas: Iterable[Lemma], events: Sequence[Event], prepared: Prepared, strict: bool = False
     ) -> None:
         self._system = system
-        self._recorded = frozenset(recorded)
+        self._prepared = prepared
         self._strict = strict
-        self._constants = dict(constants)
-        self._events = tuple(events)
+        self._constants = prepared.constants
+        self._recorded = frozenset(prepared.dynamics.observables)
         self._lemmas = list(lemmas)
         self._missing = {lemma.name: self._undetermined(lemma) for lemma in self._lemmas}
         judged = [lemma for lemma in self._lemmas if lemma.judged_in_a_run and not self._missing[lemma.name]]
-        self._checker = compile_lemmas(judged, self._recorded, events=self._events)
-        self._session = self._checker.start(constants)
+        self._session = compile_lemmas(judged, self._recorded, events=events).start(self._constants)
         self._folds = {
             lemma.name: _LemmaFold(lemma, [_Fold(c) for c in lemma.claims], [_Met(c) for c in lemma.given])
             for lemma in judged
@@ -133,12 +135,23 @@ class Judge:
         self._decider = Decider()
         self._state: tuple[int, dict[str, Any]] | None = None
         self.events: dict[str, int | None] = {event.name: None for event in events}
+        self.violation: LemmaViolation | None = None
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Sizes of the index sets by their names, once a stretch was seen."""
+        return self._session.sizes
+
+    def events_within(self, stretch: Stretch) -> list[int]:
+        """The steps of this stretch at which events occurred."""
+        return sorted({step for step in self.events.values() if step is not None and stretch.first <= step <= stretch.last})
 
     def _undetermined(self, lemma: Lemma) -> tuple[str, ...]:
         if not lemma.judged_in_a_run:
             return ()
-        needed = Checker([lemma], self._recorded).needed_constants
-        return tuple(sorted(needed - set(self._constants)))
+        claims = [side for claim in (*lemma.claims, *lemma.given) for side in (claim.lhs, claim.rhs, claim.where)]
+        named = {each.name for side in claims for each in observables_behind(side) if each.constant}
+        return tuple(sorted(named - set(self._constants)))
 
     def observe(self, stretch: Stretch, dynamics: Dynamics) -> None:
         """Check the stretch; a strict judge ends the run at the first violation.
@@ -158,7 +171,17 @@ class Judge:
         violations = [self._fold(outcome, stretch, dynamics) for outcome in result.outcomes]
         found = [each for each in violations if each is not None]
         if self._strict and found:
-            raise min(found, key=lambda violation: violation.place.step)
+            self.violation = min(found, key=lambda violation: violation.place.step)
+            self._end_at(self.violation, stretch, dynamics)
+            raise self.violation
+
+    def _end_at(self, violation: LemmaViolation, stretch: Stretch, dynamics: Dynamics) -> None:
+        """Take the run back to the violation, and keep an instance that repeats it."""
+        dynamics.restore(stretch.start)
+        dynamics.advance(violation.place.step - stretch.first, -1.0, [])
+        looks_back = bool(violation.claim.events) or violation.claim.remembers
+        violation.replay_step = violation.place.step if looks_back else 0
+        violation.replay = self._prepared.instance if looks_back else dynamics.instance()
 
     def _state_at(self, step: int, stretch: Stretch, dynamics: Dynamics) -> dict[str, Any]:
         """Everything that a state consists of, as exact numbers; what stretches do not hold is made again."""

@@ -57,6 +57,14 @@ class Sides:
 
 
 @dataclass(frozen=True)
+class Equality:
+    """What an equality has besides: its terms, and a part of its rounding bound that is always evaluated."""
+
+    floor: Array
+    terms: Sequence[Array]
+
+
+@dataclass(frozen=True)
 class Place:
     """One element of a claim: its step, the values of its indices, both sides, and the margin."""
 
@@ -76,7 +84,7 @@ class Tally:
     relative to |lhs| + |rhs|. `violations` are the elements that fail by more than their rounding bound, at the first
     step that has any; `suspects` those whose margin lies inside it, which floats cannot decide. For an equality the
     margin is the rounding bound minus the distance, both relative to the sum of the absolute terms, and nothing is
-    suspect; `resolution` is the largest rounding bound over the size that the smallest of its terms reaches.
+    suspect; `resolution` is the largest rounding bound that was needed over the size that the smallest of its terms reaches.
     """
 
     checked_steps: int
@@ -102,7 +110,7 @@ class Outcome:
     where: Bools | None
     ceiling: Callable[[], float]
     bound: Callable[[], Array]
-    terms: Sequence[Array]
+    equality: Equality | None
 
     @property
     def indices(self) -> tuple[str, ...]:
@@ -168,11 +176,9 @@ class Outcome:
             checked = self._checked_steps()
             if checked == 0:
                 return Tally(checked_steps=0)
-            return (
-                self._tally_equality(checked)
-                if self.claim.relation == "=="
-                else self._tally_inequality(checked)
-            )
+            if self.equality is not None:
+                return self._tally_equality(checked, self.equality)
+            return self._tally_inequality(checked)
 
     def _checked_steps(self) -> int:
         if 0 in self._shape:
@@ -198,13 +204,17 @@ class Outcome:
             checked, worst, self._first(violated, relative), self._all(~certain & ~violated, relative)
         )
 
-    def _tally_equality(self, checked: int) -> Tally:
-        bound = self.bound()
-        scale = sum(map(np.abs, self.terms), np.float64(_SMALLEST))
-        relative = self._only_applying((self.sides.margin + bound) / scale, np.inf)
+    def _tally_equality(self, checked: int, equality: Equality) -> Tally:
+        margin = self.sides.margin
+        bound = equality.floor
+        violated = self._only_applying(~(margin >= -bound), False)
+        if violated.any():
+            bound = self.bound()
+            violated = self._only_applying(~(margin >= -bound), False)
+        scale = sum(map(np.abs, equality.terms), np.float64(_SMALLEST))
+        relative = self._only_applying((margin + bound) / scale, np.inf)
         worst = self.place(np.unravel_index(np.argmin(relative), relative.shape), relative)
-        violated = self._only_applying(~(self.sides.margin >= -bound), False)
-        sizes = [float(np.max(self._only_applying(np.abs(term), 0.0))) for term in self.terms]
+        sizes = [float(np.max(self._only_applying(np.abs(term), 0.0))) for term in equality.terms]
         smallest = min((size for size in sizes if size > 0), default=None)
         widest = float(np.max(self._only_applying(bound, 0.0)))
         resolution = None if smallest is None else widest / smallest

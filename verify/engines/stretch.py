@@ -37,6 +37,11 @@ class Dynamics(Protocol):
     step: int
 
     @property
+    def observables(self) -> Sequence[str]:
+        """The names of what stretches hold."""
+        ...
+
+    @property
     def bytes_per_step(self) -> int:
         """Memory that one recorded state takes."""
         ...
@@ -59,6 +64,10 @@ class Dynamics(Protocol):
 
     def restore(self, saved: Any) -> None:
         """Go back to a saved state."""
+        ...
+
+    def instance(self) -> Any:
+        """An instance whose start is the present state."""
         ...
 
     def vectors(self) -> dict[str, Array]:

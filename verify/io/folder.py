@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from verify.errors import RequestError
@@ -25,12 +26,25 @@ def check_folder(path: Path, force: bool) -> None:
             raise RequestError.of("--out", str(path), "a folder, not a file")
         if (path / MARK).exists() and not force:
             raise RequestError(f"--out: {path} holds another run (choose another folder, or --force to replace it)")
-        ancestor = path
-        while not ancestor.exists():
-            ancestor = ancestor.parent
-        os.rmdir(tempfile.mkdtemp(prefix=".verify-", dir=ancestor))
+        made = _missing(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            os.rmdir(tempfile.mkdtemp(prefix=".verify-", dir=path))
+        finally:
+            for folder in made:
+                with suppress(OSError):
+                    folder.rmdir()
     except OSError as error:
         raise RequestError(f"--out: {path} cannot be written ({error.strerror})") from None
+
+
+def _missing(path: Path) -> list[Path]:
+    """`path` and those of its parents that do not exist, the outermost last."""
+    missing = []
+    while not path.exists():
+        missing.append(path)
+        path = path.parent
+    return missing
 
 
 def write_folder(path: Path, files: Mapping[str, Writer]) -> None:
@@ -39,11 +53,7 @@ def write_folder(path: Path, files: Mapping[str, Writer]) -> None:
     Raises:
         RequestError: if the disk refuses.
     """
-    made: list[Path] = []
-    ancestor = path
-    while not ancestor.exists():
-        made.append(ancestor)
-        ancestor = ancestor.parent
+    made = _missing(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".verify-", dir=path) as scratch:

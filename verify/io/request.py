@@ -9,7 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from proofs.language import Lemma
 from verify.errors import RequestError
+from verify.io.lemmas import load_lemmas
 from verify.io.settings import read_config, validated
 from verify.systems.base import System, find_system
 
@@ -32,6 +34,15 @@ class Request:
     steps: int | None
     seed: int
     record_every: int | None
+    lemmas: Path | None = None
+
+    def own_lemmas(self) -> list[Lemma]:
+        """The user's lemmas; their file runs with the user's rights.
+
+        Raises:
+            RequestError: if it is refused.
+        """
+        return [] if self.lemmas is None else load_lemmas(self.lemmas)
 
     def config(self, engine: str) -> dict[str, Any]:
         """The contents of a configuration file that repeats this run with the engine that was taken."""
@@ -73,6 +84,7 @@ def make_request(
     steps: int | None = None,
     seed: int | None = None,
     record_every: int | None = None,
+    lemmas: Path | None = None,
 ) -> Request:
     """Bring together what was given; what stands on the command line overrides the file.
 
@@ -103,6 +115,7 @@ def make_request(
         steps=None if steps is None else whole_number("--steps", steps, 0, MOST_STEPS),
         seed=whole_number("--seed", _first(seed, written.get("seed"), 0), 0, LARGEST_SEED),
         record_every=None if record_every is None else whole_number("--record-every", record_every, 1, MOST_STEPS),
+        lemmas=lemmas,
     )
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from verify.checking.verdicts import Evidence, LemmaVerdict, Verdict
 from verify.systems.base import find_system, system_names
 
 if TYPE_CHECKING:
@@ -87,10 +88,78 @@ def print_run(run: Run, stream: IO[str], saved: Path | None) -> None:
         console.print(f"never reached: {', '.join(never)}", markup=False)
     if prepared.test_samples:
         console.print(f"test loss and error: {prepared.test_samples} fresh samples, 95 % intervals", markup=False)
+    _print_condition(console, run)
+    _print_verdicts(console, run)
+    if run.violation is not None:
+        _print_violation(console, run, saved)
     if saved is not None:
         console.print(f"results: {saved}", markup=False)
     else:
         console.print("nothing was written; --out DIR keeps the trajectory and the verdicts", markup=False)
+
+
+def _print_condition(console: Console, run: Run) -> None:
+    table = Table(title="Condition of the paper, hidden constants set to 1", title_justify="left")
+    table.add_column("requirement")
+    for column in ("left side", "right side", "met by a factor"):
+        table.add_column(column, justify="right")
+    for requirement in run.requirements:
+        ratio = requirement.ratio
+        met = "not determined" if ratio is None else f"{ratio:.3g}" + ("" if ratio >= 1.0 else "  (not met)")
+        table.add_row(Text(requirement.says), _number(requirement.lhs), _number(requirement.rhs), met)
+    console.print(table)
+
+
+def _print_verdicts(console: Console, run: Run) -> None:
+    """One table a stage, worst margins first; statements that were not put to the test below, with the reason."""
+    tested = [verdict for verdict in run.judged if verdict.worst is not None]
+    for stage in dict.fromkeys(verdict.stage for verdict in tested):
+        table = Table(title=f"Statements: {stage}", title_justify="left")
+        for column in ("statement", "verdict", "margin", "relative", "at step", "where", "steps", "in words"):
+            table.add_column(column, justify="right" if column in ("margin", "relative", "at step", "steps") else "left")
+        here = [verdict for verdict in tested if verdict.stage == stage]
+        for verdict in sorted(here, key=lambda each: (each.verdict is not Verdict.VIOLATED, _tightness(each))):
+            worst = verdict.worst
+            assert worst is not None
+            shown = verdict.verdict.value + (f" from {worst.first_violation}" if worst.first_violation is not None else "")
+            if verdict.evidence is Evidence.PROVED:
+                shown += " (proved)"
+            table.add_row(
+                verdict.statement.name,
+                shown,
+                _number(worst.worst_margin),
+                _number(worst.relative_margin),
+                str(worst.at_step),
+                " ".join(f"{name} {index}" for name, index in worst.where.items()),
+                f"{worst.checked_steps:,}",
+                Text(verdict.statement.words),
+            )
+        console.print(table)
+    untested = [verdict for verdict in run.judged if verdict.verdict is Verdict.HYPOTHESIS_NOT_MET]
+    for verdict in untested:
+        console.print(f"hypothesis not met: {verdict.statement.name}: {verdict.reason}", markup=False)
+    counts = [(kind, sum(verdict.verdict is kind for verdict in run.judged)) for kind in Verdict]
+    console.print("   ".join(f"{kind.value}: {count}" for kind, count in counts), markup=False)
+
+
+def _tightness(verdict: LemmaVerdict) -> float:
+    worst = verdict.worst
+    return 0.0 if worst is None or worst.relative_margin is None else worst.relative_margin
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
+
+
+def _print_violation(console: Console, run: Run, saved: Path | None) -> None:
+    violation = run.violation
+    assert violation is not None
+    console.print(str(violation), markup=False, style="bold")
+    if saved is not None:
+        command = f"verify run {run.request.system.name} --instance {saved / 'replay.npz'} --steps {violation.replay_step + 1} --strict"
+        console.print(f"replay: {command}", markup=False)
+    else:
+        console.print("with --out DIR a replay file is kept", markup=False)
 
 
 def _stage_rows(run: Run) -> list[tuple[str, int]]:

@@ -4,6 +4,7 @@ Both give the same trajectory (`docs/reduction.md`); they differ in what a step 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -171,13 +172,15 @@ class Reduced:
 
     def __init__(self, instance: Instance, table: TokenTable, test: TestSamples | None, norms: bool = False) -> None:
         assert instance.step_size is not None
+        self._instance = instance
+        self._table = table
         self._labels = instance.y
         self._step_size = instance.step_size
         self._readout = instance.readout
         self._token_at = table.token_at
         self._gram = np.ascontiguousarray(table.tokens @ table.tokens.T)
         queries, keys = table.tokens @ instance.W_Q, table.tokens @ instance.W_K
-        frame = _frame(queries, keys)
+        frame = self._frame = _frame(queries, keys)
         self._states = np.ascontiguousarray(np.hstack([queries @ frame, keys @ frame]))
         self._values = table.tokens @ (instance.W_V @ instance.w_O)
         self._dual = np.zeros_like(self._states)
@@ -188,6 +191,11 @@ class Reduced:
         self._recorder = _Recorder(samples, tokens, len(self._values), self._states.shape[1] // 2, norms)
         self._recorder.begin(self._recorder.probe(self._states), np.zeros(PROBES))
         self.step = 0
+
+    @property
+    def observables(self) -> list[str]:
+        """The names of what stretches hold."""
+        return list(self._recorder.arrays(0, np.zeros(len(self._token_at))))
 
     @property
     def bytes_per_step(self) -> int:
@@ -243,6 +251,17 @@ class Reduced:
         self.step = saved[0]
         for mine, theirs in zip((self._states, self._values, self._dual, self._value_dual), saved[1:], strict=True):
             mine[...] = theirs
+
+    def instance(self) -> Instance:
+        """The instance with its weights as they are now."""
+        tokens, rank = self._table.tokens, self._states.shape[1] // 2
+        moved = tokens.T @ self._dual
+        return replace(
+            self._instance,
+            W_Q=self._instance.W_Q + moved[:, :rank] @ self._frame.T,
+            W_K=self._instance.W_K + moved[:, rank:] @ self._frame.T,
+            W_V=self._instance.W_V + np.outer(tokens.T @ self._value_dual, self._instance.w_O),
+        )
 
     def vectors(self) -> dict[str, Array]:
         """Queries and keys of the tokens (P, r)."""
@@ -302,6 +321,7 @@ class FullWeights:
 
     def __init__(self, instance: Instance, table: TokenTable, test: TestSamples | None, norms: bool = False) -> None:
         assert instance.step_size is not None
+        self._instance = instance
         self._labels = instance.y
         self._step_size = instance.step_size
         self._w_O = instance.w_O
@@ -319,6 +339,11 @@ class FullWeights:
         squares = (self._recorder.probe(self._weights_qk) ** 2).sum(axis=0)
         self._recorder.begin(np.zeros((len(table.tokens), 2 * PROBES)), squares[:PROBES] - squares[PROBES:])
         self.step = 0
+
+    @property
+    def observables(self) -> list[str]:
+        """The names of what stretches hold."""
+        return list(self._recorder.arrays(0, np.zeros(len(self._token_at))))
 
     @property
     def bytes_per_step(self) -> int:
@@ -369,6 +394,11 @@ class FullWeights:
         """Go back to a saved state."""
         self.step = saved[0]
         self._weights_qk[...], self._weights_v[...] = saved[1:]
+
+    def instance(self) -> Instance:
+        """The instance with its weights as they are now."""
+        W_Q, W_K = np.split(self._weights_qk, 2, axis=1)
+        return replace(self._instance, W_Q=W_Q.copy(), W_K=W_K.copy(), W_V=self._weights_v.copy())
 
     def vectors(self) -> dict[str, Array]:
         """Queries and keys of the tokens (P, d_h)."""

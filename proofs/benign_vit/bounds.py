@@ -123,7 +123,7 @@ attention_within_row_spread = Lemma(
 )
 
 attention_gradient_bounded = Lemma(
-    words="The derivative of an output by a score is at most the spread of the values times the variance of the attention.",
+    words="An output's derivative by a score is at most the spread of its values times phi (1 - phi).",
     claims=[
         Claim(
             Abs(attention_gradient[n, l, j]),
@@ -138,7 +138,7 @@ attention_gradient_bounded = Lemma(
 )
 
 attention_gradient_row_bounded = Lemma(
-    words="The derivatives of an output by one query's scores add up, without signs, to at most half the spread of the values.",
+    words="An output's derivatives by one query's scores add up, without signs, to at most half the spread.",
     claim=Claim(Total(Abs(attention_gradient[n, l, j]), j), "<=", sample_range / (2 * M)),
     source=HERE,
     proof=PROVED,
@@ -180,7 +180,7 @@ _signal_gain = label[n] * change(value[token_at[n, 0]])
 _signal_attention = mean_attention[n2, 0]
 
 signal_value_growth = Lemma(
-    words="A signal's value grows per step by its samples' share of loss derivative and attention, between the smallest and the largest.",
+    words="A signal's value grows per step as its class's loss derivatives and attention let it.",
     claims=[
         Claim(
             _signal_gain,
@@ -212,7 +212,7 @@ signal_value_growth = Lemma(
 _uniform = (M - 1) * exp(2 * largest_score)
 
 signal_value_envelope = Lemma(
-    words="A signal's value grows linearly, between envelopes that know only the largest value and the largest score so far.",
+    words="A signal's value grows linearly, between envelopes made of the largest values and scores so far.",
     claims=[
         Claim(
             label[n] * (value[token_at[n, 0]] - at_start(value[token_at[n, 0]])),
@@ -256,7 +256,7 @@ noise_value_growth = Lemma(
 )
 
 query_key_drift = Lemma(
-    words="A query and a key move per step by at most their inner products with the tokens, times the weighted keys and queries.",
+    words="A query (key) moves per step by at most its inner products times the weighted keys (queries).",
     claims=[
         Claim(
             query_change[p],

@@ -1,4 +1,4 @@
-"""The paper's condition on sizes and scales, requirement by requirement, with its hidden constants set to one."""
+"""The paper's condition on sizes and scales, requirement by requirement, hidden constants set to one."""
 
 from sympy import Max, Min, Rational, sqrt
 

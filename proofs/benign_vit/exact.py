@@ -1,5 +1,7 @@
 """Identities of every finite problem, at every step, without hidden constants."""
 
+from typing import Any
+
 from proofs.benign_vit.gradients import (
     PROVED_SIZES,
     prove_attention_gradient_rows_vanish,
@@ -66,7 +68,7 @@ weight = label[n] * loss_derivative[n] / N
 """Minus the derivative of the training loss by a sample's output."""
 
 vectorised_qk = Lemma(
-    words="Each query and each key moves by the weighted keys and queries of its samples; followed along fixed directions.",
+    words="Each query (key) moves by the weighted keys (queries) of its samples; along fixed directions.",
     claims=[
         Claim(
             change(query_probe[p, z]),
@@ -99,7 +101,7 @@ vectorised_qk = Lemma(
 )
 
 
-def _step_energy(coefficient, again):  # type: ignore[no-untyped-def]
+def _step_energy(coefficient: Any, again: Any) -> Any:
     """`|g z|^2` of a gradient that is a sum over the samples' tokens with these coefficients."""
     return step_size**2 * Total(coefficient * again * overlap[token_at[n, l], n2, l2], n, l, n2, l2)
 
@@ -109,7 +111,7 @@ _key_step = weight * Total(attention_gradient[n, j, l] * query_probe[token_at[n,
 _again = {n: n2, l: l2}
 
 balancedness_drift = Lemma(
-    words="The balance of W_Q and W_K drifts by the difference of the squared gradients alone; followed along fixed directions.",
+    words="The balance of W_Q and W_K drifts by their squared gradients alone; along fixed directions.",
     claim=Claim(
         change(balance[z]),
         "==",
@@ -130,7 +132,7 @@ reduction = Lemma(
 )
 
 reduced_draw = Lemma(
-    words="Problems drawn at reduced size have the law of problems drawn in full, and so have their test samples.",
+    words="Problems drawn at reduced size have the law of full ones, and so have their test samples.",
     kind="law",
     source=Derived("docs/reduction.md"),
     rests_on=[reduction],

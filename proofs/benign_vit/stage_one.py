@@ -1,9 +1,11 @@
 """Stage one of `benign-vit`: values grow, attention stays uniform, every loss derivative stays near 1/2.
 
-The theorem is a priori: four scalar sequences, started from the initial scores, values, queries and keys, bound the whole of
-training from the Gram matrix alone, for tokens in any position. A fifth bounds the signals' values from below. The proof is
-in `docs/statements.md#stage-one`.
+The theorem is a priori: four scalar sequences, started from the initial scores, values, queries and keys,
+bound the whole of training from the Gram matrix alone, for tokens in any position. A fifth bounds the signals'
+values from below. The proof is in `docs/statements.md#stage-one`.
 """
+
+from typing import Any
 
 from sympy import Abs, Max, Min, Rational, exp, log, sqrt, tanh
 
@@ -67,8 +69,8 @@ HERE = Derived("docs/statements.md#stage-one")
 QUARTER = Rational(1, 4)
 
 
-def _pulls(place):  # type: ignore[no-untyped-def]
-    """A token's absolute inner products with signals, with noise tokens, and its largest one, averaged over samples."""
+def _pulls(place: Any) -> Any:
+    """Absolute inner products with signals, with noise, and the largest; averaged over samples."""
     inner = Abs(overlap[token_at[n, place], n2, j2])
     by_signals = Total((1 - is_noise_place[j2]) * inner, n2, j2) / N
     by_noise = Total(is_noise_place[j2] * inner, n2, j2) / N
@@ -129,7 +131,7 @@ attention_bound = 1 / (1 + (M - 1) * exp(-2 * score_bound))
 """`rho`, the largest attention that the scores allow."""
 
 
-def _variance(bound):  # type: ignore[no-untyped-def]
+def _variance(bound: Any) -> Any:
     """The largest `phi (1 - phi)` for an attention of at most `bound`."""
     capped = Min(bound, HALF)
     return capped * (1 - capped)
@@ -178,6 +180,9 @@ envelope.updates(
     }
 )
 
+bounds_inform = Claim(score_bound, "<=", 1)
+"""While the bounds say something; beyond, the sequences soon exceed every number and bound nothing."""
+
 stage_one_values = Lemma(
     words="In stage one every value stays below a bound known from the start.",
     claims=[
@@ -185,6 +190,7 @@ stage_one_values = Lemma(
         Claim(Abs(value[token_at[n, j]]), "<=", noise_value_bound, where=is_noise_place[j]),
     ],
     stage=STAGE_ONE,
+    given=[bounds_inform],
     source=HERE,
     rests_on=[signal_value_growth, noise_value_growth, loss_derivative_bracket],
     proof=PROVED,
@@ -198,6 +204,7 @@ stage_one_queries_and_keys = Lemma(
         Claim(Abs(score[n, l, j]), "<=", score_bound),
     ],
     stage=STAGE_ONE,
+    given=[bounds_inform],
     source=HERE,
     rests_on=[query_key_drift, attention_gradient_bounded, attention_gradient_row_bounded],
     proof=PROVED,
@@ -207,6 +214,7 @@ stage_one_loss_derivative_bound = Lemma(
     words="In stage one every loss derivative stays near 1/2, by a bound known from the start.",
     claim=Claim(Abs(loss_derivative[n] - HALF), "<=", tanh(output_bound / 2) / 2),
     stage=STAGE_ONE,
+    given=[bounds_inform],
     source=Paper(PAPER, says="loss derivatives stay near 1/2 in stage one", derived="the a-priori bound"),
     rests_on=[stage_one_values],
     proof=PROVED,
@@ -219,6 +227,7 @@ stage_one_attention_bound = Lemma(
         Claim(attention[n, l, j], "<=", attention_bound),
     ],
     stage=STAGE_ONE,
+    given=[bounds_inform],
     source=Paper(PAPER, says="attention stays uniform in stage one", derived="the a-priori bound"),
     rests_on=[stage_one_queries_and_keys],
     proof=PROVED,
@@ -227,14 +236,14 @@ stage_one_attention_bound = Lemma(
 stage_one_signal_floor = Lemma(
     words="In stage one every signal's value grows at least as fast as a bound known from the start.",
     claim=Claim(label[n] * value[token_at[n, 0]], ">=", signal_value_floor),
-    given=[signals_are_orthogonal, signals_agree],
+    given=[bounds_inform, signals_are_orthogonal, signals_agree],
     stage=STAGE_ONE,
     source=HERE,
     rests_on=[signal_value_growth, stage_one_values, stage_one_queries_and_keys],
     proof=PROVED,
 )
 
-# The same in closed form, with a free target for the scores: here the one that makes them e-fold attention at most once.
+# The same in closed form, with a free target for the scores: here one that lets attention change e-fold.
 
 SCORE_TARGET = Rational(1, 2)
 """`D*`: any positive number; half of it must exceed the initial scores."""
@@ -250,10 +259,10 @@ closed_form_horizon = Min(
     log(1 + SCORE_TARGET / (2 * _start_norm_square))
     / (4 * _pace * _variance(_target_attention) * value_target),
 )
-"""`T*`, the number of steps for which the closed form holds: until values, or until scores may reach their target."""
+"""`T*`, how many steps the closed form holds: until values, or scores, may reach their target."""
 
 stage_one_closed_form = Lemma(
-    words="For an explicit number of steps, of order 1/eta, values, scores, loss derivatives and attention stay near their start.",
+    words="For an explicit number of steps, of order 1/eta, values and scores stay near their start.",
     claims=[
         Claim(largest_value, "<=", value_target),
         Claim(largest_score, "<=", SCORE_TARGET),

@@ -1,4 +1,6 @@
-"""Stage three of `benign-vit`: outputs grow like a logarithm, the loss falls like the inverse of the step number."""
+"""Stage three of `benign-vit`: outputs grow like a logarithm, the loss falls like its inverse step number."""
+
+from typing import Any
 
 from sympy import exp
 
@@ -12,7 +14,7 @@ from proofs.shared import logistic
 
 AT_CONVERGENCE = Stage("convergence", start=T3, end=T3, words="when the loss reaches its target")
 
-# x_{t+1} = x_t + a / (1 + b e^(x_t)), the growth of an output whose attention stands still, with a the run's own rate and b = 1.
+# x_{t+1} = x_t + a / (1 + b e^(x_t)): an output whose attention stands still; a is the run's rate, b is 1.
 
 growth = Recurrence("logistic_growth", words="an output that grows by its loss derivative alone")
 rate = step_size * readout * selected_square / N
@@ -20,17 +22,17 @@ model_output = growth.member("model_output", start=0, symbol="x", words="output 
 growth.updates({model_output: model_output + rate / (1 + exp(model_output))})
 
 
-def _progress(output):  # type: ignore[no-untyped-def]
+def _progress(output: Any) -> Any:
     """`x + b e^x`, which the continuous solution increases by a at every step."""
     return output + exp(output)
 
 
-def _derivative(output):  # type: ignore[no-untyped-def]
+def _derivative(output: Any) -> Any:
     return 1 / (1 + exp(output))
 
 
 logistic_growth_sandwich = Lemma(
-    words="Logistic growth in steps runs ahead of its continuous solution, by at most its rate times the fall of its derivative.",
+    words="Logistic growth in steps runs ahead of its continuous solution, by at most the fall of its rate.",
     claims=[
         Claim(_progress(model_output), ">=", 1 + rate * STEP),
         Claim(
@@ -45,7 +47,7 @@ logistic_growth_sandwich = Lemma(
 )
 
 stage_three_convergence = Lemma(
-    words="The loss reaches its target eps after order 1/(eta eps) steps, in units of the selected tokens' growth.",
+    words="The loss reaches its target eps after order 1/(eta eps) steps, in units of the values' growth.",
     kind="order",
     claim=Claim(
         STEP * step_size * loss_target * readout * selected_square * (benign + (1 - benign) / N), ">=", 1
@@ -79,7 +81,7 @@ harmful_test_loss = Lemma(
 )
 
 phase_boundary = Lemma(
-    words="The test loss crosses over near N SNR^2 = 2 C_p^2, where signal and noise values grow equally fast.",
+    words="The test loss crosses over near N SNR^2 = 2 C_p^2, where signals and noise grow equally fast.",
     kind="order",
     source=Paper(
         PAPER, says="the regimes are separated at N SNR^2 of order 1", derived="the constant 2 C_p^2"

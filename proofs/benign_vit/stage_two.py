@@ -1,8 +1,10 @@
 """Stage two of `benign-vit`: attention turns to the selected tokens, their scores grow like a logarithm.
 
-`gap_{n,j}` is the score of a sample's selected token for itself minus that for token j. On the scale of the potential
-`Psi` its growth is a straight line: `Psi' = 1/F` with `F = phi (1 - phi)`.
+`gap_{n,j}` is the score of a sample's selected token for itself minus that for token j. On the scale of the
+potential `Psi` its growth is a straight line: `Psi' = 1/F` with `F = phi (1 - phi)`.
 """
+
+from typing import Any
 
 from sympy import Abs, Max, exp, expand_log, log, simplify, symbols
 
@@ -68,13 +70,13 @@ PROVED = ByHand("docs/statements.md#stage-two")
 HERE = Derived("docs/statements.md#stage-two")
 
 
-def spread(gap):  # type: ignore[no-untyped-def]
+def spread(gap: Any) -> Any:
     """`F(c) = phi (1 - phi)` where one score exceeds the M - 1 others by c."""
     attention = 1 / (1 + (M - 1) * exp(-gap))
     return attention * (1 - attention)
 
 
-def potential(gap):  # type: ignore[no-untyped-def]
+def potential(gap: Any) -> Any:
     """`Psi(c) = e^c/(M-1) + 2c - (M-1) e^(-c)`, the primitive of `1/F`."""
     return exp(gap) / (M - 1) + 2 * gap - (M - 1) * exp(-gap)
 
@@ -88,7 +90,7 @@ _potential_growth = Logistic(c) * Logistic(-c) * (exp(c + x) - exp(c) + 2 * x - 
 
 
 def _potential_identities() -> bool:
-    """Prove that what both bounds leave over is made of multiples of `e^z - 1 - z`, z = x or -x, with weights >= 0."""
+    """Prove that both bounds leave over multiples of `e^z - 1 - z`, z = x or -x, with weights >= 0."""
     p, growing = symbols("p e", positive=True)
     weight, here = p / (1 + p) ** 2, {c: log(p), x: log(growing)}
     ahead, behind = exp(x) - 1 - x, exp(-x) - 1 + x
@@ -126,7 +128,7 @@ energy = (query_square[token_at[n, 0]] + key_square[token_at[n, 0]]) / 2
 """`a`, the mean squared norm of the signal's query and key."""
 
 
-def _largest_of_class(quantity):  # type: ignore[no-untyped-def]
+def _largest_of_class(quantity: Any) -> Any:
     """The largest over the samples of the class, of each the largest over its noise tokens."""
     return Largest(Largest(quantity, j, where=is_noise_place[j]), n2, where=same_class)
 
@@ -169,7 +171,7 @@ one_signal = Claim(Total(same_class * (1 - Same(token_at[n, 0], token_at[n2, 0])
 """The samples of a class share their signal token."""
 
 stage_two_step = Lemma(
-    words="Per step the signal's score grows by its drive times the variance of the attention, up to explicit errors.",
+    words="Per step the signal's score grows by its drive times phi (1 - phi), up to explicit errors.",
     claims=[
         Claim(
             change(alignment),
@@ -230,7 +232,7 @@ at_saturation = Stage(
 )
 
 stage_two_log_growth = Lemma(
-    words="On the potential's scale the gap of scores grows by the summed drive: like a logarithm, with its constant.",
+    words="On the potential's scale the gap of scores grows by the summed drive: like a logarithm.",
     kind="order",
     claim=Claim(
         potential(gap) - at_event(potential(gap), T1),
@@ -250,7 +252,7 @@ stage_two_log_growth = Lemma(
 _quadratic = step_size**2 * signal_square**3 * readout * score_scale * (STEP**2 - at_event(STEP, T1) ** 2)
 
 stage_two_quadratic_growth = Lemma(
-    words="The exponential of the gap grows like the square of the step number, with its constant between explicit ends.",
+    words="The exponential of the gap grows like the step number squared, with explicit constants.",
     kind="order",
     claims=[
         Claim(exp(gap) - at_event(exp(gap), T1), ">=", (M - 1) / (16 * M**4) * _quadratic, where=is_other),

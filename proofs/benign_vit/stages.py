@@ -1,7 +1,7 @@
 """When the stages of training begin and end, as events that a run checks.
 
-Provenance: arXiv:2409.19345 has three stages (values separate; attention grows; convergence); the predicates are derived, chosen so
-that each is an inequality between observables.
+Provenance: arXiv:2409.19345 has three stages (values separate; attention grows; convergence); the predicates
+are derived, chosen so that each is an inequality between observables.
 """
 
 from sympy import Abs, Rational, log

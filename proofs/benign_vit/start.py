@@ -1,4 +1,4 @@
-"""What holds at the start with probability at least 1 - delta, with explicit constants; judged by sampling the law."""
+"""What holds at the start with probability at least 1 - delta, with constants; judged by sampling the law."""
 
 from sympy import Abs, Rational, log, sqrt
 
@@ -37,7 +37,7 @@ AT_START = Stage("start", end=None, words="at step 0")
 P = Size(TOKEN)
 
 CHERNOFF = Rational(744, 1000)
-"""An inner product of two standard Gaussian vectors in R^k exceeds `2 sqrt(k x)` with probability at most `e^(-x)`, if `k >= 0.744 x`."""
+"""For Gaussian g, g' in R^k, `<g, g'> > 2 sqrt(k x)` has probability at most `e^(-x)` once `k >= 0.744 x`."""
 
 token_square = Observable(
     "token_square", TOKEN, constant=True, nonnegative=True, words="squared norm of a token"
@@ -118,7 +118,7 @@ initial_scores_small = Lemma(
 _expected = token_square[p] * head_scale**2 * head_dimension
 
 initial_norms = Lemma(
-    words="All squared norms of queries and keys are within a factor of two of their expectation at the start.",
+    words="All squared norms of queries and keys are within half of their expectation at the start.",
     kind="probability",
     claims=[
         Claim(query_square[p], ">=", _expected / 2),

@@ -185,31 +185,19 @@ class RoundingAnalysis:
         left, right = (self.error(side).bound(side) for side in (claim.lhs, claim.rhs))
         return left + right + EPSILON * _absolute(claim.lhs - claim.rhs)
 
-    def cheap_part(self, bound: Any) -> Any:
-        """A part of a bound, and so no larger, that needs none of the errors of definitions."""
-        named = {*self.named.values(), *self.member_errors.values()}
-
-        def part(of: Any) -> Any:
-            if not named & of.atoms(Observable):
-                return of
-            match of:
-                case Add() | Mul():
-                    return of.func(*map(part, of.args))
-                case Total():
-                    return _sum_over(of.indices, part(of.body))
-                case exp():
-                    return sympy.S.One
-                case _:
-                    return sympy.S.Zero
-
-        return part(bound)
-
     def error(self, expression: Any, later: bool = False) -> Error:
         """The error of an expression, or that of its value one step later."""
         key = (expression, later)
         if key not in self._known:
             self._known[key] = _Rule(self, later).error(expression)
         return self._known[key]
+
+    def sizes(self, claim: Claim) -> tuple[Any, ...]:
+        """The absolute terms of both sides; those of a sum that is claimed to vanish are its summands, together."""
+        terms = [term for side in (claim.lhs, claim.rhs) for term in Add.make_args(side) if term != 0]
+        if len(terms) == 1 and isinstance(terms[0], Total):
+            return (_sum_over(terms[0].indices, _Rule(self, later=False).size(terms[0].body)),)
+        return tuple(map(_absolute, terms))
 
     def member_error(self, member: Member) -> Observable:
         """The observable that stands for the error of a member of a recurrence."""

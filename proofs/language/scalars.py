@@ -7,6 +7,7 @@ nothing is rounded on the way: a plain 1/3 would exclude the true value.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import sympy
@@ -47,6 +48,7 @@ def variable(index: Index) -> str:
     return f"i_{index.name}"
 
 
+@cache
 def scalar_source(expression: Any, at: str = "at") -> str:
     """The source of an expression at the state named `at`.
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Add
 
 from proofs.language.definitions import observables_behind
 from proofs.language.errors import refuse
@@ -22,7 +21,7 @@ from proofs.language.recurrence import Member, Recurrence
 from proofs.language.roundoff import RoundingAnalysis
 from proofs.language.statements import Claim, Lemma
 from verify.checking import arrays, ranges
-from verify.checking.outcome import Equality, Outcome, Sides, taken
+from verify.checking.outcome import Outcome, Sides, taken
 from verify.checking.run import Run
 
 Array = NDArray[np.float64]
@@ -63,15 +62,14 @@ class Checker:
         ]
         loops = _loops(sides, analysis)
         self.bounds = {claim: analysis.margin_bound(claim) for claim in claims}
-        self.floors = {each: analysis.cheap_part(self.bounds[each]) for each in claims if each.relation == "=="}
+        self.sizes = {each: analysis.sizes(each) for each in claims if each.relation == "=="}
         self.scope = _scope(recorded, loops, analysis)
         self.loops = _sources(loops, self.scope)
         self.events = {event: self.scope.number(event) for event in events}
-        self.screened = [claim for claim in claims if claim.relation != "=="]
         bounds = Graph(list(self.bounds.values()), self.scope)
-        self.targets = _targets(claims, self.floors, [*events, *_memories(bounds)])
+        self.targets = _targets(claims, self.sizes, [*events, *_memories(bounds)])
         self.program = Program(self.targets, self.scope, [frozenset(claim.indices) for claim in claims])
-        self.range_program = RangeProgram([self.bounds[claim] for claim in self.screened], self.scope)
+        self.range_program = RangeProgram(list(self.bounds.values()), self.scope)
         self.given = {each.name: each for each in _uniquely_named(self.program.given | bounds.given)}
         self.needed_states = frozenset(name for name, each in self.given.items() if not each.constant)
         self.needed_constants = frozenset(name for name, each in self.given.items() if each.constant)
@@ -89,19 +87,13 @@ class Checker:
         return Program([self.bounds[claim]], self._recalling)
 
 
-def terms_of(claim: Claim) -> tuple[Any, ...]:
-    """The terms of both sides of an equality."""
-    return tuple(term for side in (claim.lhs, claim.rhs) for term in Add.make_args(side) if term != 0)
-
-
-def _targets(claims: Sequence[Claim], floors: Mapping[Claim, Any], others: Sequence[Any]) -> list[Any]:
-    """What the main program evaluates: both sides of every claim, and what tells at no cost that equalities hold."""
+def _targets(
+    claims: Sequence[Claim], sizes: Mapping[Claim, Sequence[Any]], others: Sequence[Any]
+) -> list[Any]:
+    """What the main program evaluates: both sides of every claim, and the sizes of the terms of equalities."""
     targets: dict[Any, None] = {}
     for claim in claims:
-        keys = [claim.lhs, claim.rhs, Mask(claim.where)]
-        if claim.relation == "==":
-            keys += [floors[claim], *terms_of(claim)]
-        targets |= dict.fromkeys(keys)
+        targets |= dict.fromkeys((claim.lhs, claim.rhs, Mask(claim.where), *sizes.get(claim, ())))
     return [*(targets | dict.fromkeys(others))]
 
 
@@ -203,7 +195,7 @@ class Session:
         return taken(bound, self._executables[claim].program.axes, claim.indices)
 
     def screen(self, states: _States) -> dict[Claim, float]:
-        """For every inequality, a number that its rounding bound nowhere exceeds on the stretch just evaluated."""
+        """For every claim, a number that its rounding bound nowhere exceeds on the stretch just evaluated."""
 
         def known(name: str) -> ranges.Range:
             return (
@@ -217,7 +209,7 @@ class Session:
 
         steps = (float(self.run.steps[0]), float(self.run.steps[-1]))
         enclosures = self._ranges(known, kept, self._problem.sizes, steps)
-        return {claim: high for claim, (_, high) in zip(self.checker.screened, enclosures, strict=True)}
+        return {claim: high for claim, (_, high) in zip(self.checker.bounds, enclosures, strict=True)}
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -272,12 +264,11 @@ class Result:
             where=None if where is None else taken(where, self._session.checker.program.axes, claim.indices),
             ceiling=lambda: self._ceilings[claim],
             bound=lambda: self._bound(claim, window, span),
-            equality=self._equality(claim, window, span) if claim.relation == "==" else None,
+            sizes=[
+                self._cut(size, claim.indices, window, span)
+                for size in self._session.checker.sizes.get(claim, ())
+            ],
         )
-
-    def _equality(self, claim: Claim, window: Window, span: slice) -> Equality:
-        floor = self._cut(self._session.checker.floors[claim], claim.indices, window, span)
-        return Equality(floor, [self._cut(term, claim.indices, window, span) for term in terms_of(claim)])
 
     def _span(self, lemma: Lemma, window: Window) -> slice:
         """The places in the stretch that belong to the stage, after every event that the lemma mentions."""

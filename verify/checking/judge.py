@@ -17,7 +17,7 @@ from verify.engines.drive import Ending, StopRun
 from verify.engines.stretch import Dynamics, Stretch
 from verify.systems.base import Prepared
 
-MOST_BALLS = 4000
+MOST_BALLS = 1000
 """Near ties of one claim that are decided by balls; of a proved claim further ones rest on its proof, else they stay undecided."""
 
 

@@ -16,6 +16,8 @@ Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 _SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
+_SHARP = 2.0**-10
+"""An equality is held to one tolerance for all elements of a stretch if its smallest term is a thousand times larger."""
 
 
 def taken(array: Any, axes: Mapping[Index, int], indices: Sequence[Index]) -> Array:
@@ -57,14 +59,6 @@ class Sides:
 
 
 @dataclass(frozen=True)
-class Equality:
-    """What an equality has besides: its terms, and a part of its rounding bound that is always evaluated."""
-
-    floor: Array
-    terms: Sequence[Array]
-
-
-@dataclass(frozen=True)
 class Place:
     """One element of a claim: its step, the values of its indices, both sides, and the margin."""
 
@@ -84,7 +78,7 @@ class Tally:
     relative to |lhs| + |rhs|. `violations` are the elements that fail by more than their rounding bound, at the first
     step that has any; `suspects` those whose margin lies inside it, which floats cannot decide. For an equality the
     margin is the rounding bound minus the distance, both relative to the sum of the absolute terms, and nothing is
-    suspect; `resolution` is the largest rounding bound that was needed over the size that the smallest of its terms reaches.
+    suspect; `resolution` is the tolerance over the size that the smallest of its terms reaches.
     """
 
     checked_steps: int
@@ -110,7 +104,7 @@ class Outcome:
     where: Bools | None
     ceiling: Callable[[], float]
     bound: Callable[[], Array]
-    equality: Equality | None
+    sizes: Sequence[Array]
 
     @property
     def indices(self) -> tuple[str, ...]:
@@ -176,8 +170,8 @@ class Outcome:
             checked = self._checked_steps()
             if checked == 0:
                 return Tally(checked_steps=0)
-            if self.equality is not None:
-                return self._tally_equality(checked, self.equality)
+            if self.claim.relation == "==":
+                return self._tally_equality(checked)
             return self._tally_inequality(checked)
 
     def _checked_steps(self) -> int:
@@ -188,35 +182,41 @@ class Outcome:
         applying = self._applying.reshape(-1, self._applying.shape[-1]).any(axis=0)
         return int(np.count_nonzero(np.broadcast_to(applying, self._shape[-1:])))
 
-    def _tally_inequality(self, checked: int) -> Tally:
-        lhs, rhs = self.sides.lhs, self.sides.rhs
+    def _tally_inequality(self, checked: int, known: float | None) -> Tally:
+        least, size = self._at_least()
+        certain = least > self.ceiling()
+        if certain and known is not None and least > known * size >= 0:
+            return Tally(checked)
         margin = self.sides.margin
-        scale = np.abs(lhs) + np.abs(rhs)
+        scale = np.abs(self.sides.lhs) + np.abs(self.sides.rhs)
         scale += _SMALLEST
-        relative = self._only_applying(margin / scale, np.inf)
+        relative = self._only_applying(np.divide(margin, scale), np.inf)
         worst = self.place(np.unravel_index(np.argmin(relative), relative.shape), relative)
-        if np.min(self._only_applying(margin, np.inf)) > self.ceiling():
+        if certain or np.min(self._only_applying(margin, np.inf)) > self.ceiling():
             return Tally(checked, worst)
         bound = self.bound()
-        certain = self._only_applying(margin > bound, True)
+        certainly = self._only_applying(margin > bound, True)
         violated = self._only_applying(margin < -bound, False)
-        return Tally(
-            checked, worst, self._first(violated, relative), self._all(~certain & ~violated, relative)
-        )
+        suspect = ~certainly & ~violated
+        return Tally(checked, worst, self._first(violated, relative), self._all(suspect, relative))
 
-    def _tally_equality(self, checked: int, equality: Equality) -> Tally:
-        margin = self.sides.margin
-        bound = equality.floor
-        violated = self._only_applying(~(margin >= -bound), False)
-        if violated.any():
-            bound = self.bound()
-            violated = self._only_applying(~(margin >= -bound), False)
-        scale = sum(map(np.abs, equality.terms), np.float64(_SMALLEST))
-        relative = self._only_applying((margin + bound) / scale, np.inf)
+    def _at_least(self) -> tuple[float, float]:
+        """A number that the margin nowhere falls below, and one that |lhs| + |rhs| nowhere exceeds."""
+        low, high = (self.sides.rhs, self.sides.lhs) if self.claim.relation in (">=", ">") else self._low_high
+        return 0.0, 0.0
+
+    def _tally_equality(self, checked: int) -> Tally:
+        largest = [float(np.max(self._only_applying(size, 0.0))) for size in self.sizes]
+        smallest = min((size for size in largest if size > 0), default=None)
+        tolerance: Any = self.ceiling()
+        if smallest is None or not tolerance <= _SHARP * smallest:
+            tolerance = self.bound()
+        distance = -self.sides.margin
+        violated = self._only_applying(~(distance <= tolerance), False)
+        scale = sum(self.sizes, np.float64(_SMALLEST))
+        relative = self._only_applying((tolerance - distance) / scale, np.inf)
         worst = self.place(np.unravel_index(np.argmin(relative), relative.shape), relative)
-        sizes = [float(np.max(self._only_applying(np.abs(term), 0.0))) for term in equality.terms]
-        smallest = min((size for size in sizes if size > 0), default=None)
-        widest = float(np.max(self._only_applying(bound, 0.0)))
+        widest = float(np.max(self._only_applying(tolerance, 0.0)))
         resolution = None if smallest is None else widest / smallest
         return Tally(checked, worst, self._first(violated, relative), (), resolution)
 

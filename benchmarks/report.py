@@ -74,8 +74,8 @@ def page(
         along_heads=_along("d_h", scaling.along_heads),
         peaks=_table(("steps", "peak memory"), ((f"{p.steps:,}", f"{p.mebibytes:.1f} MiB") for p in peaks)),
         startups=_table(
-            ("command", "wall time", "meant to be under"),
-            ((s.command, _spread_of_time(s.seconds), f"{s.target:g} s") for s in startups),
+            ("", "wall time", "meant to be under"),
+            ((s.process, _spread_of_time(s.seconds), f"{s.target:g} s") for s in startups),
         ),
     )
 

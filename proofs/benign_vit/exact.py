@@ -31,13 +31,18 @@ from proofs.benign_vit.symbols import (
     z,
 )
 from proofs.language import ByHand, BySymbols, Claim, Derived, Lemma, Paper, Total, change
-from proofs.shared.softmax import prove_softmax_jacobian
+from proofs.shared.softmax import prove_row_sum_vanishes, prove_softmax_jacobian
 
 PAPER = "arXiv:2409.19345"
 
 
 def _gradients() -> bool:
     return all(prove_weight_gradients(size) and prove_token_directions(size) for size in PROVED_SIZES)
+
+
+def _softmax() -> bool:
+    rows_vanish = prove_row_sum_vanishes() and prove_attention_gradient_rows_vanish(PROVED_SIZES[1])
+    return prove_softmax_jacobian() and rows_vanish
 
 
 gradient = Lemma(
@@ -51,9 +56,7 @@ softmax_jacobian = Lemma(
     words="The derivatives of an output by one query's scores sum to zero.",
     claim=Claim(Total(attention_gradient[n, l, j], j), "==", 0),
     source=Derived("docs/statements.md#softmax"),
-    proof=BySymbols(
-        lambda: prove_softmax_jacobian() and prove_attention_gradient_rows_vanish(PROVED_SIZES[1])
-    ),
+    proof=BySymbols(_softmax),
 )
 
 scalarised_v = Lemma(

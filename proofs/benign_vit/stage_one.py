@@ -1,8 +1,8 @@
 """Stage one of `benign-vit`: values grow, attention stays uniform, every loss derivative stays near 1/2.
 
 The theorem is a priori: four scalar sequences, started from the initial scores, values, queries and keys,
-bound the whole of training from the Gram matrix alone, for tokens in any position. A fifth bounds the signals'
-values from below. The proof is in `docs/statements.md#stage-one`.
+bound the whole of training from the Gram matrix alone, for tokens in any position; a fifth is a floor below
+the signals' values. The proof is in `docs/statements.md#stage-one`.
 """
 
 from typing import Any

@@ -207,7 +207,7 @@ rounding(
 )
 
 balance = Observable(
-    "balance", PROBE, state=True, symbol="D", words="|W_Q^T z|^2 - |W_K^T z|^2 along a probe direction z, since the start"
+    "balance", PROBE, state=True, symbol="D", words="|W_Q z|^2 - |W_K z|^2 along a probe direction z, since the start"
 )
 balance_scale = Observable("balance_scale", PROBE, nonnegative=True, words="the sum of the absolute terms of the balance")
 balance_terms = Observable("balance_terms", constant=True, nonnegative=True, words="how many terms the balance sums")

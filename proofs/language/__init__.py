@@ -82,6 +82,7 @@ __all__ = [
     "formula",
     "mathml",
     "plain",
-    "real_variable", "rounding",
+    "real_variable",
+    "rounding",
     "update",
 ]

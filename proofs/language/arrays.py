@@ -1,4 +1,4 @@
-"""NumPy source of one node, given the sources of its parts; where arrays lie in memory is the compiler's business."""
+"""NumPy source of one node, given the sources of its parts, wherever those arrays lie in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import sympy
 from sympy import Abs, Add, Max, Min, Mul, Pow, exp, log, tanh
 
-from proofs.language.errors import refuse
+from proofs.language.errors import refusal
 from proofs.language.nodes import Logistic, Softplus
 
 _FUNCTIONS = {
@@ -23,7 +23,7 @@ _LATTICE = {Max: "np.maximum", Min: "np.minimum"}
 
 @dataclass(frozen=True)
 class Source:
-    """The source of a part and its weight: parts with fewer axes are combined first, which makes smaller arrays."""
+    """The source of a part, and its weight: light parts, with few axes, are combined first."""
 
     text: str
     weight: int = 0
@@ -41,8 +41,8 @@ def number_source(number: Any) -> str:
 def arithmetic_parts(node: Any) -> tuple[Any, ...]:
     """The parts of an arithmetic node whose sources `array_source` wants, in that order.
 
-    Negative terms are given without their sign and denominators as they stand below the line, so that they become
-    subtractions and divisions.
+    Negative terms are given without their sign and denominators as they stand below the line, so that they
+    become subtractions and divisions.
 
     >>> x, y = sympy.symbols("x y")
     >>> arithmetic_parts(x / y), arithmetic_parts(x - y)
@@ -73,7 +73,7 @@ def array_source(node: Any, parts: Sequence[Source]) -> Source:
 
     >>> x, y = sympy.symbols("x y")
     >>> array_source(x / (4 * y), [Source("x"), Source("y")]).text
-    '(0.25 * x / y)'
+    '(0.25 * x / (y))'
     """
     weight = max((part.weight for part in parts), default=0)
     match node:
@@ -90,7 +90,7 @@ def array_source(node: Any, parts: Sequence[Source]) -> Source:
         case _ if node.is_number:
             return Source(number_source(node))
         case _:
-            refuse(f"{node}", f"{type(node).__name__} cannot be evaluated on arrays")
+            raise refusal(f"{node}", f"{type(node).__name__} cannot be evaluated on arrays")
 
 
 def _weight(part: tuple[Any, Source]) -> int:

@@ -2,12 +2,12 @@
 
 from types import ModuleType
 
-from proofs.language.errors import checked_name, refuse
+from proofs.language.errors import checked_name, refusal
 from proofs.language.statements import Statement
 
 
 def collect(module: ModuleType) -> dict[str, Statement]:
-    """The statements that a module's own file defines, in its order, named after their variables with hyphens.
+    """The statements that a module's own file defines, in order, under their variables' names with hyphens.
 
     Names in `rests_on` are replaced by the statements they name. Raises StatementError if a statement has two
     names, rests on an unknown one, or rests on itself through others.
@@ -17,7 +17,7 @@ def collect(module: ModuleType) -> dict[str, Statement]:
         if isinstance(statement, Statement) and statement.place.rpartition(":")[0] == module.__file__:
             name = checked_name(variable, "statement").replace("_", "-")
             if statement.name not in ("", name):
-                refuse(name, f"it is also called {statement.name}", statement.place)
+                raise refusal(name, f"it is also called {statement.name}", statement.place)
             statement.name, statement.module = name, module.__name__
             found[name] = statement
     for statement in found.values():
@@ -31,7 +31,9 @@ def _named(statement: Statement, other: Statement | str, found: dict[str, Statem
     if isinstance(other, Statement):
         return other
     if other not in found:
-        refuse(statement.name, f"it rests on {other}, which this module does not have", statement.place)
+        raise refusal(
+            statement.name, f"it rests on {other}, which this module does not have", statement.place
+        )
     return found[other]
 
 
@@ -41,6 +43,6 @@ def _refuse_cycle(statement: Statement, path: tuple[Statement, ...]) -> None:
             chain = " -> ".join(
                 each.name for each in (*path[path.index(other) :], other) if isinstance(each, Statement)
             )
-            refuse(path[0].name, f"it rests on itself: {chain}", path[0].place)
+            raise refusal(path[0].name, f"it rests on itself: {chain}", path[0].place)
         if isinstance(other, Statement):
             _refuse_cycle(other, (*path, other))

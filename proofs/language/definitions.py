@@ -5,7 +5,7 @@ from typing import Any
 
 import sympy
 
-from proofs.language.errors import refuse
+from proofs.language.errors import refusal
 from proofs.language.nodes import (
     Element,
     Formula,
@@ -20,7 +20,6 @@ from proofs.language.nodes import (
     free_indices,
     on_increments,
 )
-
 
 _KNOWN = (
     sympy.Rational,
@@ -46,20 +45,20 @@ def define(observable: Any, expression: Any) -> None:
 
     >>> from proofs.language.nodes import IndexSet, Total
     >>> SAMPLE = IndexSet("sample", size="N"); n = Index("n", SAMPLE)
-    >>> loss = Observable("loss", words="training loss"); margin = Observable("margin", SAMPLE, words="margin")
+    >>> loss, margin = Observable("loss", words="loss"), Observable("margin", SAMPLE, words="margin")
     >>> define(loss, Total(margin[n] ** 2, n))
     >>> loss.definition.expression
     Total(margin[n]**2, n)
     """
     target, formula = _formula("definition", observable, expression)
     if target.state:
-        refuse(f"definition of {target.name}", "it is part of the state: use update")
+        raise refusal(f"definition of {target.name}", "it is part of the state: use update")
     if target.definition is not None:
-        refuse(f"definition of {target.name}", f"it has one already ({target.place})")
+        raise refusal(f"definition of {target.name}", f"it has one already ({target.place})")
     if target.constant and any(not each.constant for each in formula.expression.atoms(Observable)):
-        refuse(f"definition of {target.name}", "it is constant but its definition is not")
+        raise refusal(f"definition of {target.name}", "it is constant but its definition is not")
     if target in observables_behind(formula.expression):
-        refuse(f"definition of {target.name}", "it leads back to itself")
+        raise refusal(f"definition of {target.name}", "it leads back to itself")
     target.definition = formula
 
 
@@ -67,40 +66,41 @@ def update(observable: Any, expression: Any) -> None:
     """Give a state observable its value one step later, as an expression of the present step."""
     target, formula = _formula("update", observable, expression)
     if not target.state:
-        refuse(f"update of {target.name}", "it is not part of the state: use define")
+        raise refusal(f"update of {target.name}", "it is not part of the state: use define")
     if target.next_value is not None:
-        refuse(f"update of {target.name}", f"it has one already ({target.place})")
+        raise refusal(f"update of {target.name}", f"it has one already ({target.place})")
     if on_increments(formula.expression):
-        refuse(f"update of {target.name}", "it speaks of the next step")
+        raise refusal(f"update of {target.name}", "it speaks of the next step")
     target.next_value = formula
 
 
 def rounding(observable: Any, expression: Any) -> None:
     """Say by how much recorded values can differ from the exact ones, where the definition cannot tell.
 
-    That is so where a run computes an observable from what it does not record, vectors whose norms alone are kept, say.
-    The value of a state observable is also rounded when it is updated; that is counted without being said.
+    That is so where a run computes an observable from what it does not record, vectors whose norms alone are
+    kept, say. The value of a state observable is also rounded when it is updated; that is counted without
+    being said.
     """
     target, formula = _formula("rounding", observable, expression)
     if target.rounding is not None:
-        refuse(f"rounding of {target.name}", f"it has one already ({target.place})")
+        raise refusal(f"rounding of {target.name}", f"it has one already ({target.place})")
     target.rounding = formula
 
 
 def _formula(kind: str, observable: Any, expression: Any) -> tuple[Observable, Formula]:
     target = observable.observable if isinstance(observable, Element) else observable
     if not isinstance(target, Observable):
-        refuse(f"{kind} of {observable}", "it is no observable")
+        raise refusal(f"{kind} of {observable}", "it is no observable")
     indices = observable.indices if isinstance(observable, Element) else ()
     if not all(isinstance(index, Index) for index in indices) or len(set(indices)) != len(target.index_sets):
-        refuse(
+        raise refusal(
             f"{kind} of {observable}", "the left side needs one different index for each of its index sets"
         )
     expression = check_expression(f"{kind} of {target.name}", expression)
     spare = frozenset(indices) - free_indices(expression)
     if not free_indices(expression) <= frozenset(indices) or (spare and kind in ("definition", "update")):
         left, right = _names(indices), _names(free_indices(expression))
-        refuse(f"{kind} of {target.name}", f"indices [{left}] on the left, [{right}] on the right")
+        raise refusal(f"{kind} of {target.name}", f"indices [{left}] on the left, [{right}] on the right")
     return target, Formula(tuple(indices), expression)
 
 
@@ -109,27 +109,29 @@ def _names(indices: Iterable[Index]) -> str:
 
 
 def check_expression(what: str, expression: Any, variables: Iterable[sympy.Symbol] = ()) -> Any:
-    """The sympified expression; refused if it holds floats, unknown symbols, bare arrays or indices used as numbers."""
+    """The sympified expression, if it has no floats, unknown symbols, bare arrays, indices for numbers."""
     if isinstance(expression, float):
-        refuse(what, f"it holds the float {expression}: write a Rational")
+        raise refusal(what, f"it holds the float {expression}: write a Rational")
     expression = sympy.sympify(expression)
     if floats := expression.atoms(sympy.Float):
-        refuse(what, f"it holds the float {min(floats)}: write a Rational")
+        raise refusal(what, f"it holds the float {min(floats)}: write a Rational")
     if unknown := expression.atoms(sympy.Symbol) - set(variables):
-        refuse(what, f"symbol {min(unknown, key=str)} is declared nowhere")
+        raise refusal(what, f"symbol {min(unknown, key=str)} is declared nowhere")
     if infinite := expression.atoms(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan):
-        refuse(what, f"it holds {min(infinite, key=str)}")
-    if strange := {part for part in sympy.preorder_traversal(expression) if not isinstance(part, _KNOWN)} - set(variables):
-        refuse(what, f"{min(strange, key=str)} is not of this language")
+        raise refusal(what, f"it holds {min(infinite, key=str)}")
+    if strange := {
+        part for part in sympy.preorder_traversal(expression) if not isinstance(part, _KNOWN)
+    } - set(variables):
+        raise refusal(what, f"{min(strange, key=str)} is not of this language")
     _check_places(what, expression)
     return expression
 
 
 def _check_places(what: str, expression: Any) -> None:
     if isinstance(expression, Index):
-        refuse(what, f"index {expression} is used as a number")
+        raise refusal(what, f"index {expression} is used as a number")
     if isinstance(expression, Observable) and expression.index_sets:
-        refuse(what, f"{expression} needs {len(expression.index_sets)} indices")
+        raise refusal(what, f"{expression} needs {len(expression.index_sets)} indices")
     for part in value_parts(expression):
         _check_places(what, part)
 

@@ -3,7 +3,6 @@
 import re
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 import sympy
 
@@ -16,20 +15,20 @@ class StatementError(ValueError):
 
 
 def place() -> str:
-    """The file:line of the innermost caller that belongs neither to the language, nor to sympy, nor to generated code."""
+    """The file:line of the innermost caller outside the language, sympy and generated code."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_AUTHOR):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def refuse(what: str, why: str, where: str | None = None) -> NoReturn:
-    """Raise the StatementError that says what is refused and why, at `where` or at the author's line."""
-    raise StatementError(f"{where or place()}: {what}: {why}")
+def refusal(what: str, why: str, where: str | None = None) -> StatementError:
+    """The error to raise: what is refused and why, at `where` or at the author's line."""
+    return StatementError(f"{where or place()}: {what}: {why}")
 
 
 def checked_name(name: str, what: str) -> str:
     """The name itself, if printers can show it and generated code can use it."""
     if not isinstance(name, str) or not _NAME.match(name):
-        refuse(f"{what} {name!r}", "a name is a letter followed by letters, digits or underscores")
+        raise refusal(f"{what} {name!r}", "a name is a letter followed by letters, digits or underscores")
     return name

@@ -10,7 +10,7 @@ from typing import Any
 from sympy import Integer, Mul, Pow
 
 from proofs.language.arrays import arithmetic_parts
-from proofs.language.errors import refuse
+from proofs.language.errors import refusal
 from proofs.language.nodes import (
     Accumulated,
     After,
@@ -35,7 +35,7 @@ _LARGEST_REPEATED_POWER = 3
 
 
 class Window(IntEnum):
-    """For which steps a value exists: none in particular, a run, every state of a stretch, every increment."""
+    """For which steps a value exists: for none, for a whole run, for every state or for every increment."""
 
     CONSTANT = 0
     RUN = 1
@@ -83,9 +83,9 @@ class Inputs:
 class Scope:
     """What all programs of a set of statements share.
 
-    `recorded` names the observables that a stretch holds; `numbers` are those under which a run keeps histories,
-    events and recurrences; `sequences` says which recurrence an observable belongs to, and its place there;
-    `recalled` makes a program look up what a run keeps instead of carrying it on.
+    `recorded` names the observables that a stretch holds; `numbers` are those under which a run keeps
+    histories, events and recurrences; `sequences` says which recurrence an observable belongs to, and its
+    place there; `recalled` makes a program look up what a run keeps instead of carrying it on.
     """
 
     recorded: frozenset[str]
@@ -175,12 +175,14 @@ class Graph:
             self.given.add(observable)
             return (Given(observable), *gathered)
         if observable.definition is None:
-            refuse(f"observable {observable.name}", "it is neither recorded nor defined", observable.place)
+            raise refusal(
+                f"observable {observable.name}", "it is neither recorded nor defined", observable.place
+            )
         return (observable.definition.expression, *gathered)
 
 
 def is_plain(key: Any) -> bool:
-    """Whether an observable is used with different indices, each in its place, rather than gathered or fixed."""
+    """Whether an observable is used with different indices, none of them gathered or fixed."""
     indices = key.indices if isinstance(key, Element) else ()
     return all(isinstance(index, Index) for index in indices) and len(set(indices)) == len(indices)
 

@@ -38,8 +38,9 @@ def softplus(argument):
 class Loop:
     """The source of `iterate(starts, drives, sequences)` and what to feed it with.
 
-    `sequences` has a row for every member and one for every member's error, and a column for every step; `starts` is
-    its first column. A row of `drives` is an expression of the steps but the last, or the error of one.
+    `sequences` has a row for every member and one for every member's error, and a column for every step;
+    `starts` is its first column. A row of `drives` is an expression of the steps but the last, or the error
+    of one.
     """
 
     def __init__(self, recurrence: Recurrence, analysis: RoundingAnalysis) -> None:

@@ -1,4 +1,4 @@
-"""Statements as presentation MathML; names need no escaping because only letters, digits and underscores are allowed."""
+"""Statements as presentation MathML; names hold only letters, digits and underscores, so none is escaped."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from proofs.language.text import letters
 _RELATIONS = {"<=": "&#x2264;", ">=": "&#x2265;", "<": "&lt;", ">": "&gt;", "==": "="}
 
 
-class StatementPrinter(MathMLPresentationPrinter):  # type: ignore[misc]
+class StatementPrinter(MathMLPresentationPrinter):
     """MathML for the nodes that sympy does not know."""
 
     def _tagged(self, tag: str, *children: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import sympy
@@ -17,7 +17,7 @@ from sympy import Expr, Integer, Tuple
 from sympy.core.expr import AtomicExpr
 from sympy.utilities.iterables import NotIterable
 
-from proofs.language.errors import checked_name, place, refuse
+from proofs.language.errors import checked_name, place, refusal
 
 _serial = itertools.count()
 
@@ -38,7 +38,7 @@ class IndexSet:
         checked_name(self.size, "size")
 
 
-class OwnNode(Expr):  # type: ignore[misc]
+class OwnNode(Expr):
     """A real expression of this language with parts."""
 
     is_real = True
@@ -63,6 +63,7 @@ class Index(RealAtom):
     ranges_over: IndexSet
 
     def __new__(cls, name: str, ranges_over: IndexSet) -> Index:
+        """Declare a letter and the set that it ranges over."""
         index = super().__new__(cls)
         index.name = checked_name(name, "index")
         index.ranges_over = ranges_over
@@ -76,6 +77,7 @@ class Size(RealAtom):
     """The number of elements of an index set; two sets with one size name have one size."""
 
     def __new__(cls, index_set: IndexSet) -> Size:
+        """The size of that set."""
         size = super().__new__(cls)
         size.name = index_set.size
         return size
@@ -90,13 +92,13 @@ class StepNumber(RealAtom):
 STEP = StepNumber()
 
 
-class Observable(RealAtom, NotIterable):  # type: ignore[misc]
+class Observable(RealAtom, NotIterable):
     """A named quantity with one value per step and per element of its index sets.
 
-    An observable without index sets is used as it is, any other with indices in brackets. Data (`constant`) and
-    the `state` have no definition; every other observable gets one with `define`, and the state gets its value
-    one step later with `update`. `nonnegative` is read by the rounding bound alone. `elements_of` makes an
-    array of integers usable as an index.
+    An observable without index sets is used as it is, any other with indices in brackets. Data (`constant`)
+    and the `state` have no definition; every other observable gets one with `define`, and the state gets its
+    value one step later with `update`. `nonnegative` is read by the rounding bound alone. `elements_of` makes
+    an array of integers usable as an index.
 
     >>> SAMPLE = IndexSet("sample", size="N")
     >>> output = Observable("output", SAMPLE, words="output of a sample", symbol="f")
@@ -115,6 +117,7 @@ class Observable(RealAtom, NotIterable):  # type: ignore[misc]
         nonnegative: bool = False,
         elements_of: IndexSet | None = None,
     ) -> Observable:
+        """Declare an observable; the class says what the options mean."""
         observable = super().__new__(cls)
         observable.name = checked_name(name, "observable")
         observable.index_sets = index_sets
@@ -130,9 +133,9 @@ class Observable(RealAtom, NotIterable):  # type: ignore[misc]
         observable.place = place()
         observable.serial = next(_serial)
         if constant and state:
-            refuse(f"observable {name}", "it is either constant or part of the state")
+            raise refusal(f"observable {name}", "it is either constant or part of the state")
         if elements_of is not None and not constant:
-            refuse(f"observable {name}", "only a constant array can be used as an index")
+            raise refusal(f"observable {name}", "only a constant array can be used as an index")
         return observable
 
     index_sets: tuple[IndexSet, ...]
@@ -169,8 +172,9 @@ class Element(OwnNode):
     """An observable at given indices."""
 
     def __new__(cls, observable: Observable, *indices: Any) -> Element:
+        """The observable at those indices, one for each of its sets."""
         if len(indices) != len(observable.index_sets):
-            refuse(
+            raise refusal(
                 f"{observable.name}{list(indices)}",
                 f"{observable.name} has {len(observable.index_sets)} indices, {len(indices)} given",
             )
@@ -182,10 +186,12 @@ class Element(OwnNode):
 
     @property
     def observable(self) -> Observable:
+        """What is observed."""
         return self.args[0]
 
     @property
     def indices(self) -> tuple[Any, ...]:
+        """The indices, in the order of the sets."""
         return self.args[1:]
 
     def _sympystr(self, printer: Any) -> str:
@@ -202,9 +208,9 @@ def _as_index(observable: Observable, index: Any, slot: IndexSet) -> Any:
     else:
         ranges_over = None
     if ranges_over is None or ranges_over.size != slot.size:
-        refuse(
+        raise refusal(
             f"index {index} of {observable.name}",
-            f"it must range over {slot.name} (or a set of size {slot.size}), pick such an element, or be a number",
+            f"it must range over {slot.name} or a set of size {slot.size}, pick an element, or be a number",
         )
     return index
 
@@ -216,22 +222,24 @@ def index_source(index: Any) -> Observable:
 
 class Reduction(OwnNode):
     """An expression reduced over indices, which it binds."""
+
     indices: tuple[Index, ...]
 
     @property
     def body(self) -> Any:
+        """What is reduced."""
         return self.args[0]
 
 
 def _bound_indices(kind: str, body: Any, indices: Iterable[Any]) -> Tuple:
     bound = tuple(indices)
     if not bound:
-        refuse(f"{kind}({body})", "it names no index")
+        raise refusal(f"{kind}({body})", "it names no index")
     for index in bound:
         if not isinstance(index, Index):
-            refuse(f"{kind}({body})", f"{index} is no index")
+            raise refusal(f"{kind}({body})", f"{index} is no index")
         if index not in free_indices(body):
-            refuse(f"{kind}({body})", f"index {index} does not occur in it")
+            raise refusal(f"{kind}({body})", f"index {index} does not occur in it")
     return Tuple(*bound)
 
 
@@ -244,11 +252,13 @@ class Total(Reduction):
     """
 
     def __new__(cls, body: Any, *indices: Any) -> Total:
+        """Sum the body over the indices."""
         body = sympy.sympify(body)
         return super().__new__(cls, body, *_bound_indices("Total", body, indices))
 
     @property
     def indices(self) -> tuple[Index, ...]:  # type: ignore[override]
+        """The indices that it binds."""
         return self.args[1:]
 
 
@@ -256,6 +266,7 @@ class Extreme(Reduction):
     """The largest or smallest value over indices where a 0/1 expression of constants is 1."""
 
     def __new__(cls, body: Any, *indices: Any, where: Any = None, empty: Any = 0) -> Extreme:
+        """Reduce the body over the indices, or over those of their elements that `where` picks."""
         body = sympy.sympify(body)
         if len(indices) == 3 and isinstance(indices[0], Tuple):
             bound, mask, default = indices
@@ -267,14 +278,17 @@ class Extreme(Reduction):
 
     @property
     def indices(self) -> tuple[Index, ...]:  # type: ignore[override]
+        """The indices that it binds."""
         return tuple(self.args[1])
 
     @property
     def where(self) -> Any:
+        """The 0/1 expression that picks the elements."""
         return self.args[2]
 
     @property
     def empty(self) -> Any:
+        """The value if no element is picked."""
         return self.args[3]
 
     def _sympystr(self, printer: Any) -> str:
@@ -297,15 +311,18 @@ class Softmax(OwnNode):
     """Exponential of a score over the sum of exponentials along one index, evaluated without overflow."""
 
     def __new__(cls, body: Any, index: Any) -> Softmax:
+        """The softmax of the body along an index that stays open."""
         body = sympy.sympify(body)
         return super().__new__(cls, body, *_bound_indices("Softmax", body, [index]))
 
     @property
     def body(self) -> Any:
+        """The scores."""
         return self.args[0]
 
     @property
     def index(self) -> Index:
+        """The index along which it sums to one."""
         return self.args[1]
 
 
@@ -313,11 +330,12 @@ class Same(OwnNode):
     """One where two indices are equal, else zero (the Kronecker delta)."""
 
     def __new__(cls, left: Any, right: Any) -> Same:
+        """Compare two indices."""
         for index in (left, right):
             if not isinstance(index, Index | Element | Observable | Integer | int):
-                refuse(f"Same({left}, {right})", f"{index} is no index")
+                raise refusal(f"Same({left}, {right})", f"{index} is no index")
             if isinstance(index, Element | Observable) and index_source(index).elements_of is None:
-                refuse(f"Same({left}, {right})", f"{index} is no index")
+                raise refusal(f"Same({left}, {right})", f"{index} is no index")
         return super().__new__(cls, sympy.sympify(left), sympy.sympify(right))
 
 
@@ -337,6 +355,7 @@ class Logistic(SmoothFunction):
     """
 
     def fdiff(self, argindex: int = 1) -> Any:
+        """The derivative by the argument."""
         return Logistic(self.args[0]) * Logistic(-self.args[0])
 
 
@@ -349,6 +368,7 @@ class Softplus(SmoothFunction):
     """
 
     def fdiff(self, argindex: int = 1) -> Any:
+        """The derivative by the argument."""
         return Logistic(self.args[0])
 
 
@@ -356,6 +376,7 @@ class Event(RealAtom):
     """The first step, not before that of `since`, at which all claims hold for all indices."""
 
     def __new__(cls, name: str, *claims: Any, words: str, since: Event | None = None) -> Event:
+        """Declare an event by the claims that hold when it happens."""
         event = super().__new__(cls)
         event.name = checked_name(name, "event")
         event.claims = claims
@@ -363,10 +384,10 @@ class Event(RealAtom):
         event.since = since
         event.serial = next(_serial)
         if not claims:
-            refuse(f"event {name}", "it has no claim")
+            raise refusal(f"event {name}", "it has no claim")
         for claim in claims:
             if on_increments(Tuple(claim.lhs, claim.rhs)):
-                refuse(
+                raise refusal(
                     f"event {name}", "an event is about states: its claims must not contain after or change"
                 )
         return event
@@ -393,11 +414,12 @@ class After(OwnNode):
     """The value one step later."""
 
     def __new__(cls, body: Any) -> Any:
+        """The body one step later; the body itself if it depends on no step."""
         body = sympy.sympify(body)
         if not depends_on_step(body):
             return body
         if on_increments(body):
-            refuse(f"after({body})", "it already speaks of the next step")
+            raise refusal(f"after({body})", "it already speaks of the next step")
         return super().__new__(cls, body)
 
 
@@ -405,6 +427,7 @@ class AtStart(OwnNode):
     """The value at step 0."""
 
     def __new__(cls, body: Any) -> Any:
+        """The body at step 0; the body itself if it depends on no step."""
         body = sympy.sympify(body)
         return super().__new__(cls, body) if depends_on_step(body) else body
 
@@ -413,17 +436,19 @@ class AtEvent(OwnNode):
     """The value at the step of an event."""
 
     def __new__(cls, body: Any, event: Event) -> Any:
+        """The body at the event; the body itself if it depends on no step."""
         body = sympy.sympify(body)
         if not isinstance(event, Event):
-            refuse(f"at_event({body}, {event})", "the second argument is an Event")
+            raise refusal(f"at_event({body}, {event})", "the second argument is an Event")
         if on_increments(body):
-            refuse(
+            raise refusal(
                 f"at_event({body}, {event})", "a value at an event is that of a state, not of an increment"
             )
         return super().__new__(cls, body, event) if depends_on_step(body) else body
 
     @property
     def event(self) -> Event:
+        """The event at which it is taken."""
         return self.args[1]
 
 
@@ -431,10 +456,11 @@ class Accumulated(OwnNode):
     """The sum over the steps from an event (or the start) to the one before the present."""
 
     def __new__(cls, body: Any, since: Any = START) -> Accumulated:
+        """Sum the body over steps, from the event or from the start."""
         body = sympy.sympify(body)
         for mentioned in body.atoms(AtEvent):
             if mentioned.event != since:
-                refuse(
+                raise refusal(
                     f"accumulated({body})",
                     f"it uses a value at {mentioned.event.name} but does not start there",
                 )
@@ -442,6 +468,7 @@ class Accumulated(OwnNode):
 
     @property
     def since(self) -> Event | None:
+        """The event from which it sums, None for the start."""
         return self.args[1] if isinstance(self.args[1], Event) else None
 
 
@@ -470,7 +497,7 @@ def accumulated(expression: Any, since: Any = START) -> Accumulated:
     return Accumulated(expression, since)
 
 
-@lru_cache(maxsize=None)
+@cache
 def free_indices(expression: Any) -> frozenset[Index]:
     """The indices that an expression leaves open.
 
@@ -485,7 +512,7 @@ def free_indices(expression: Any) -> frozenset[Index]:
     return inner - frozenset(expression.indices) if isinstance(expression, Reduction) else inner
 
 
-@lru_cache(maxsize=None)
+@cache
 def observables_in(expression: Any) -> frozenset[Observable]:
     """The observables that an expression names, not those behind their definitions."""
     return frozenset(expression.atoms(Observable))

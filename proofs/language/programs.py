@@ -1,12 +1,12 @@
 """NumPy source of many expressions at once.
 
-An array has one axis per index and the step along its last axis, so that long runs of memory are contiguous; axes of
-indices that it lacks have length one, which makes broadcasting right. What does not depend on the step is evaluated
-once per problem by a first function, the rest once per stretch by a second.
+An array has one axis per index and the step along its last axis, so that long runs of memory are contiguous;
+axes of indices that it lacks have length one, which makes broadcasting right. What does not depend on the
+step is evaluated once per problem by a first function, the rest once per stretch by a second.
 
-The source calls, besides NumPy: `given(name)` for a recorded array (axes of its index sets, then the step), `sizes`,
-`steps`, `contract[k]` for a sum of products, the functions of `verify.checking.arrays`, and `run`, which carries what
-outlives a stretch.
+The source calls, besides NumPy: `given(name)` for a recorded array (axes of its index sets, then the step),
+`sizes`, `steps`, `contract[k]` for a sum of products, the functions of `verify.checking.arrays`, and `run`,
+which carries what outlives a stretch.
 """
 
 import re
@@ -50,7 +50,7 @@ from proofs.language.nodes import (
 
 
 class Contraction(NamedTuple):
-    """A sum of products: the axes of each operand, whether it has a step axis, whether a problem fixes it; what remains."""
+    """A sum of products: axes of operands, which have a step axis, which are constant; axes that remain."""
 
     operands: tuple[tuple[int, ...], ...]
     stepwise: tuple[bool, ...]
@@ -63,8 +63,8 @@ class Program:
 
     Indices named `together` have different axes even where no expression holds both.
 
-    `axes` tells on which axis an index lies, `dimensions` how many axes an array has besides the step, `windows` for
-    which steps each target has values, `given` what arrays are asked for.
+    `axes` tells on which axis an index lies, `dimensions` how many axes an array has besides the step,
+    `windows` for which steps each target has values, `given` what arrays are asked for.
     """
 
     def __init__(
@@ -182,12 +182,12 @@ class Program:
     def _observable_text(self, key: Any, node: Node, used: Sequence[str]) -> str:
         observable, indices = (key.observable, key.indices) if isinstance(key, Element) else (key, ())
         source = node.parts[0]
+        own = indices if observable.definition is None else observable.definition.indices
+        if is_plain(key) and own == indices and not isinstance(source, Given):
+            return used[0]
+        array = used[0] if isinstance(source, Given) else self._taken(used[0], own)
         if is_plain(key):
-            if isinstance(source, Given):
-                return self._placed(used[0], indices)
-            own = observable.definition.indices
-            return used[0] if own == indices else self._placed(self._taken(used[0], own), indices)
-        array = used[0] if isinstance(source, Given) else self._taken(used[0], observable.definition.indices)
+            return self._placed(array, indices)
         places = self._index_texts(indices, used[1:])
         fixed = all(isinstance(index, Integer) for index in indices)
         return f"{array}[{', '.join(places)}]" + (f"[{self._selection('', 'None', ())}, :]" if fixed else "")
@@ -252,7 +252,7 @@ def _listed(texts: Iterable[str]) -> str:
 
 
 def _forgetting(lines: Sequence[str]) -> list[str]:
-    """The lines with every variable deleted after its last use: memory just freed is memory still in the cache."""
+    """The lines with every variable deleted after its last use: memory just freed is still in the cache."""
     last_use: dict[str, int] = {}
     for number, line in enumerate(lines):
         for name in re.findall(r"\bv\d+\b", line):

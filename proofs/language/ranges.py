@@ -1,7 +1,7 @@
 """Python source that encloses expressions from the smallest and largest values of what they are made of.
 
-The ranges serve to show, for a whole stretch at once and without touching its arrays, that rounding bounds are small.
-The source calls the functions of `verify.checking.ranges`.
+The ranges serve to show, for a whole stretch at once and without touching its arrays, that rounding bounds
+are small. The source calls the functions of `verify.checking.ranges`.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any
 from sympy import Abs, Add, Max, Min, Mul, Pow, exp, log, sqrt, tanh
 
 from proofs.language.arrays import number_source
-from proofs.language.errors import refuse
+from proofs.language.errors import refusal
 from proofs.language.graph import History, Scope, Sequences
 from proofs.language.nodes import (
     Accumulated,
@@ -38,6 +38,7 @@ class RangeProgram:
     def __init__(self, targets: Sequence[Any], scope: Scope) -> None:
         self._scope = scope
         self._names: dict[Any, str] = {}
+        self._written: dict[str, str] = {}
         self._lines: list[str] = []
         results = "".join(f"{self._named(target)}, " for target in targets)
         self.source = (
@@ -48,8 +49,12 @@ class RangeProgram:
     def _named(self, node: Any) -> str:
         if node not in self._names:
             text = self._text(node)
-            self._names[node] = f"r{len(self._names)}"
-            self._lines.append(f"{self._names[node]} = {text}")
+            if text.isidentifier():
+                self._written[text] = text
+            if text not in self._written:
+                self._written[text] = f"r{len(self._written)}"
+                self._lines.append(f"{self._written[text]} = {text}")
+            self._names[node] = self._written[text]
         return self._names[node]
 
     def _text(self, node: Any) -> str:
@@ -89,7 +94,7 @@ class RangeProgram:
             case _ if node.is_number:
                 return f"point({number_source(node)})"
             case _:
-                refuse(f"{node}", f"{type(node).__name__} cannot be enclosed")
+                raise refusal(f"{node}", f"{type(node).__name__} cannot be enclosed")
 
     def _observable(self, observable: Observable) -> str:
         if observable.name in self._scope.recorded or observable.definition is None:

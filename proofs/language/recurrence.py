@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proofs.language.definitions import check_expression
-from proofs.language.errors import checked_name, refuse
+from proofs.language.errors import checked_name, refusal
 from proofs.language.nodes import Observable, free_indices, on_increments
 
 
@@ -50,20 +50,20 @@ class Recurrence:
         """Say what every member is one step later; all right sides speak of the present step."""
         for member in self.members:
             if member.update is not None:
-                refuse(f"updates of {self.name}", f"{member} has one already")
+                raise refusal(f"updates of {self.name}", f"{member} has one already")
             if member not in updates:
-                refuse(f"updates of {self.name}", f"{member} has none")
+                raise refusal(f"updates of {self.name}", f"{member} has none")
         for member, expression in updates.items():
             if member not in self.members:
-                refuse(f"updates of {self.name}", f"{member} is not one of its members")
+                raise refusal(f"updates of {self.name}", f"{member} is not one of its members")
             member.update = self._scalar(f"update of {member}", expression)
 
     def _scalar(self, what: str, expression: Any) -> Any:
         expression = check_expression(what, expression)
         if free_indices(expression):
-            refuse(
+            raise refusal(
                 what, f"a recurrence is scalar, but index {min(free_indices(expression), key=str)} is open"
             )
         if on_increments(expression):
-            refuse(what, "it speaks of the next step")
+            raise refusal(what, "it speaks of the next step")
         return expression

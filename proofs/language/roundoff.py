@@ -1,11 +1,11 @@
 """A bound on what float64 rounding does to an expression, derived from the expression itself.
 
-The bound is again an expression, so it is printed, compiled and evaluated like any other. It is a running error
-analysis: an error is either *relative*, at most `count * EPSILON * |x|`, which products and sums of nonnegative
-terms preserve, or *absolute*, an expression of its own. One rounding changes a number by at most half of EPSILON
-times its size; counting a whole EPSILON for each covers the products of errors and the rounding of the bound.
-The state and the data are exact, a definition passes its error on, and a recorded next state differs from the exact
-update by the rounding of the update.
+The bound is again an expression, so it is printed, compiled and evaluated like any other. It is a running
+error analysis: an error is either *relative*, at most `count * EPSILON * |x|`, which products and sums of
+nonnegative terms preserve, or *absolute*, an expression of its own. One rounding changes a number by at most
+half of EPSILON times its size; counting a whole EPSILON for each covers the products of errors and the
+rounding of the bound. The state and the data are exact, a definition passes its error on, and a recorded next
+state differs from the exact update by the rounding of the update.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from typing import Any
 import sympy
 from sympy import Abs, Add, Max, Min, Mul, Pow, Rational, exp, log, sqrt, tanh
 
-from proofs.language.definitions import Formula
-from proofs.language.errors import refuse
+from proofs.language.errors import refusal
 from proofs.language.nodes import (
     STEP,
     Accumulated,
@@ -27,6 +26,7 @@ from proofs.language.nodes import (
     AtStart,
     Element,
     Extreme,
+    Formula,
     Index,
     Largest,
     Logistic,
@@ -149,7 +149,7 @@ def _over_indices(total: Callable[..., Any], indices: Iterable[Index], expressio
 
 
 def _sum_over(indices: Iterable[Index], expression: Any) -> Any:
-    """The total of a sum, term by term so that each is one product; an index that a term lacks counts its size."""
+    """The total of a sum, term by term, each one product; an index that a term lacks counts its size."""
     terms = []
     for term in Add.make_args(expression):
         absent = [Size(index.ranges_over) for index in indices if index not in free_indices(term)]
@@ -171,8 +171,8 @@ class RoundingAnalysis:
     """Derives errors of expressions; the absolute ones of definitions become observables of their own.
 
     >>> x = Observable("x", words="a state", state=True)
-    >>> RoundingAnalysis().margin_bound(Claim(x**2, "<=", 1 + x**4))
-    EPSILON*(5*x**4 + 4) + ...
+    >>> RoundingAnalysis().margin_bound(Claim(x**2, "<=", 1)) / EPSILON
+    2*Abs(x**2) + Abs(x**2 - 1)
     """
 
     def __init__(self, leaf_errors: Mapping[Any, Error] | None = None) -> None:
@@ -193,7 +193,7 @@ class RoundingAnalysis:
         return self._known[key]
 
     def sizes(self, claim: Claim) -> tuple[Any, ...]:
-        """The absolute terms of both sides; those of a sum that is claimed to vanish are its summands, together."""
+        """The absolute terms of both sides; of a sum claimed to vanish, its absolute summands together."""
         terms = [term for side in (claim.lhs, claim.rhs) for term in Add.make_args(side) if term != 0]
         if len(terms) == 1 and isinstance(terms[0], Total):
             return (_sum_over(terms[0].indices, _Rule(self, later=False).size(terms[0].body)),)
@@ -220,7 +220,7 @@ class _Rule:
         return After(part) if self.later else part
 
     def size(self, part: Any) -> Any:
-        """The absolute value; that of a product factor by factor, so that a total of it is still one product."""
+        """The absolute value; of a product factor by factor, so that a total of it is still one product."""
         if isinstance(part, Mul):
             return Mul(*map(self.size, part.args))
         return _absolute(self.value(part))
@@ -277,7 +277,7 @@ class _Rule:
                 dyadic = node.is_Rational and node.q & (node.q - 1) == 0 and abs(node.p) < 2**53
                 return exact() if dyadic else Error(relative=Count(1))
             case _:
-                refuse(f"{node}", f"no rounding rule is known for {type(node).__name__}")
+                raise refusal(f"{node}", f"no rounding rule is known for {type(node).__name__}")
 
     def _observable(self, observable: Observable, indices: tuple[Any, ...]) -> Error:
         if observable.state:
@@ -290,7 +290,7 @@ class _Rule:
         if observable.constant:
             return exact()
         why = "it is neither data nor state and has no definition"
-        refuse(f"observable {observable.name}", why, observable.place)
+        raise refusal(f"observable {observable.name}", why, observable.place)
 
     def _next_state(self, observable: Observable, indices: tuple[Any, ...]) -> Error:
         """The error of a recorded next state, whose exact value follows from the recorded present one."""
@@ -301,7 +301,11 @@ class _Rule:
         elif observable.rounding is not None:
             error = Error(relative=Count(1))
         else:
-            refuse(f"after({observable.name})", "neither update nor rounding says how it is computed", observable.place)
+            raise refusal(
+                f"after({observable.name})",
+                "neither update nor rounding says how it is computed",
+                observable.place,
+            )
         if observable.rounding is None:
             return error
         said = self._named(observable, "rounding", observable.rounding, indices).absolute
@@ -312,7 +316,9 @@ class _Rule:
         if error.relative is None:
             itself = observable[formula.indices] if formula.indices else observable
             error = Error(absolute=error.absolute.xreplace({formula.expression: itself}))
-        return self._passed_on(observable, f"rounded{'_later' if self.later else ''}", formula, error, indices)
+        return self._passed_on(
+            observable, f"rounded{'_later' if self.later else ''}", formula, error, indices
+        )
 
     def _passed_on(
         self, observable: Observable, kind: str, formula: Formula, error: Error, indices: tuple[Any, ...]
@@ -323,7 +329,9 @@ class _Rule:
 
     def _named(self, observable: Observable, kind: str, formula: Formula, indices: tuple[Any, ...]) -> Error:
         """An absolute error as an observable of its own, at the given indices."""
-        slots = [slot for slot, dummy in enumerate(formula.indices) if dummy in free_indices(formula.expression)]
+        slots = [
+            slot for slot, dummy in enumerate(formula.indices) if dummy in free_indices(formula.expression)
+        ]
         key = observable, kind
         if key not in self.analysis.named:
             named = Observable(
@@ -428,7 +436,9 @@ class _Rule:
         shift = self.bound(node.body) + 2 * EPSILON * self.size(node.body)
         roundings = Count(1, Size(node.index.ranges_over)) + 3 * FUNCTION_ROUNDINGS
         spread = _growth(2 * _over_indices(Largest, [node.index], shift))
-        return Error(absolute=self.size(node) * ((1 - self.value(node)) * spread + roundings.expression * EPSILON))
+        return Error(
+            absolute=self.size(node) * ((1 - self.value(node)) * spread + roundings.expression * EPSILON)
+        )
 
     def _function(self, node: Any) -> Error:
         (argument,) = node.args

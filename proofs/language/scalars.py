@@ -1,9 +1,9 @@
 """Python source of one element of an expression, in functions that any exact arithmetic can supply.
 
 The source is an expression in `at`, the state at a step, and the indices, whose names begin with `i_`:
-`at.see("output", i_n)` is an observable, `at.pick` one used as an index, `at.count("N")` a size, `at.next` the state one
-step later, `at.start` the one at step 0. Numbers go through `number(p, q)` and functions through their names, so that
-nothing is rounded on the way: a plain 1/3 would exclude the true value.
+`at.see("output", i_n)` is an observable, `at.pick` one used as an index, `at.count("N")` a size, `at.next`
+the state one step later, `at.start` the one at step 0. Numbers go through `number(p, q)` and functions
+through their names, so that nothing is rounded on the way: a plain 1/3 would exclude the true value.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from typing import Any
 import sympy
 from sympy import Abs, Add, Max, Min, Mul, Pow, exp, log, tanh
 
-from proofs.language.errors import refuse
+from proofs.language.errors import refusal
 from proofs.language.nodes import (
     Accumulated,
     After,
@@ -94,7 +94,8 @@ def scalar_source(expression: Any, at: str = "at") -> str:
         case Softmax():
             index = expression.index
             body = scalar_source(expression.body, at)
-            return f"softmax({at}.count({index.ranges_over.size!r}), lambda {variable(index)}: {body}, {variable(index)})"
+            size, name = f"{at}.count({index.ranges_over.size!r})", variable(index)
+            return f"softmax({size}, lambda {name}: {body}, {name})"
         case Add():
             return f"({' + '.join(parts)})"
         case Mul():
@@ -112,7 +113,7 @@ def scalar_source(expression: Any, at: str = "at") -> str:
         case _ if type(expression) in _FUNCTIONS:
             return f"{_FUNCTIONS[type(expression)]}({scalar_source(expression.args[0], at)})"
         case _:
-            refuse(f"{expression}", f"{type(expression).__name__} cannot be evaluated exactly")
+            raise refusal(f"{expression}", f"{type(expression).__name__} cannot be evaluated exactly")
 
 
 def _use(element: Element, at: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import sympy
 
 from proofs.language.definitions import check_expression, observables_behind
-from proofs.language.errors import place, refuse
+from proofs.language.errors import place, refusal
 from proofs.language.nodes import (
     Accumulated,
     AtEvent,
@@ -39,8 +39,8 @@ _SYMPY_RELATIONS: Mapping[str, Callable[[Any, Any], Any]] = {
 class Claim:
     """One relation between two expressions, for all values of their open indices.
 
-    `where`, a 0/1 expression of constants, restricts the claim to some elements. The two sides are kept apart:
-    sympy's own relations collapse, reorder and chain.
+    `where`, a 0/1 expression of constants, restricts the claim to some elements. The two sides are kept
+    apart: sympy's own relations collapse, reorder and chain.
 
     >>> from proofs.language.nodes import Observable
     >>> output, value = (Observable(name, words=name) for name in ("output", "value"))
@@ -60,7 +60,7 @@ class Claim:
         self.place = place()
         what = f"claim {lhs} {relation} {rhs}"
         if relation not in _SYMPY_RELATIONS:
-            refuse(what, f"relation {relation!r} is none of {' '.join(_SYMPY_RELATIONS)}")
+            raise refusal(what, f"relation {relation!r} is none of {' '.join(_SYMPY_RELATIONS)}")
         self.lhs = check_expression(what, lhs, variables)
         self.relation = relation
         self.rhs = check_expression(what, rhs, variables)
@@ -69,19 +69,19 @@ class Claim:
         open_indices = free_indices(self.lhs) | free_indices(self.rhs)
         self.indices: tuple[Index, ...] = tuple(sorted(open_indices, key=lambda index: index.name))
         if not free_indices(self.where) <= open_indices:
-            refuse(what, "where= uses an index that the claim does not have")
+            raise refusal(what, "where= uses an index that the claim does not have")
         if depends_on_step(self.where):
-            refuse(what, "where= must be made of constants")
+            raise refusal(what, "where= must be made of constants")
         if len({index.name for index in self.indices}) < len(self.indices):
-            refuse(what, "two of its indices have the same name")
+            raise refusal(what, "two of its indices have the same name")
         self._refuse_if_empty(what)
 
     def _refuse_if_empty(self, what: str) -> None:
         outcome = _SYMPY_RELATIONS[self.relation](self.lhs, self.rhs)
         if outcome == sympy.true:
-            refuse(what, "it is true by assumption alone and so says nothing")
+            raise refusal(what, "it is true by assumption alone and so says nothing")
         if outcome == sympy.false:
-            refuse(what, "it is false by assumption alone")
+            raise refusal(what, "it is false by assumption alone")
 
     @cached_property
     def on_increments(self) -> bool:
@@ -114,7 +114,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of training, from step 0 or an event to an event or the end of the run, both ends included."""
+    """A part of training, from step 0 or an event to an event or the end of the run, both ends included."""
 
     name: str
     start: Event | Literal[0] = 0
@@ -180,10 +180,10 @@ class Statement:
 
     def __post_init__(self) -> None:
         if not self.words.strip():
-            refuse(type(self).__name__, "it says nothing in words", self.place)
+            raise refusal(type(self).__name__, "it says nothing in words", self.place)
         for other in self.rests_on:
             if not isinstance(other, Statement | str):
-                refuse(self.words, f"rests_on holds {other!r}, which is no statement")
+                raise refusal(self.words, f"rests_on holds {other!r}, which is no statement")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -203,27 +203,29 @@ class Lemma(Statement):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.claim is not None and self.claims:
-            refuse(self.words, "claim= and claims= are both given")
+            raise refusal(self.words, "claim= and claims= are both given")
         self.claims = tuple(self.claims) if self.claim is None else (self.claim,)
         if self.kind is None:
             self.kind = "exact" if all(claim.relation == "==" for claim in self.claims) else "bound"
             if not self.claims:
-                refuse(self.words, "it claims nothing")
+                raise refusal(self.words, "it claims nothing")
         if self.kind not in get_args(Kind):
-            refuse(self.words, f"kind {self.kind!r} is none of {' '.join(get_args(Kind))}")
+            raise refusal(self.words, f"kind {self.kind!r} is none of {' '.join(get_args(Kind))}")
         for hypothesis in self.given:
             for claim in self.claims:
                 self._check_hypothesis(hypothesis, claim)
 
     def _check_hypothesis(self, hypothesis: Claim, claim: Claim) -> None:
         if extra := set(hypothesis.indices) - set(claim.indices):
-            refuse(
+            raise refusal(
                 self.words, f"hypothesis {hypothesis} has index {min(extra, key=str)}, which {claim} has not"
             )
         if hypothesis.on_increments and not claim.on_increments:
-            refuse(self.words, f"hypothesis {hypothesis} speaks of the next step, but {claim} does not")
+            raise refusal(
+                self.words, f"hypothesis {hypothesis} speaks of the next step, but {claim} does not"
+            )
         if (hypothesis.lhs, hypothesis.relation, hypothesis.rhs) == (claim.lhs, claim.relation, claim.rhs):
-            refuse(self.words, f"hypothesis {hypothesis} is what it claims")
+            raise refusal(self.words, f"hypothesis {hypothesis} is what it claims")
 
     @property
     def judged_in_a_run(self) -> bool:
@@ -245,16 +247,16 @@ class ScalarInequality(Statement):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.variables:
-            refuse(self.words, "it has no variables")
+            raise refusal(self.words, "it has no variables")
         if used := (self.claim.lhs.atoms(sympy.Symbol) | self.claim.rhs.atoms(sympy.Symbol)) - set(
             self.variables
         ):
-            refuse(self.words, f"symbol {min(used, key=str)} is not among its variables")
+            raise refusal(self.words, f"symbol {min(used, key=str)} is not among its variables")
         for variable in self.variables:
             if not variable.is_real or variable.is_nonnegative is not None:
-                refuse(self.words, f"variable {variable} must be declared real and nothing else")
+                raise refusal(self.words, f"variable {variable} must be declared real and nothing else")
         if self.claim.indices or observables_behind(sympy.Tuple(self.claim.lhs, self.claim.rhs)):
-            refuse(self.words, "it is about real numbers, not about observables")
+            raise refusal(self.words, "it is about real numbers, not about observables")
 
 
 def real_variable(name: str) -> sympy.Symbol:

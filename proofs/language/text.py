@@ -23,7 +23,7 @@ def letters(symbol: str) -> str:
     return greek_unicode.get(head, head) + underscore + tail
 
 
-class PlainPrinter(StrPrinter):  # type: ignore[misc]
+class PlainPrinter(StrPrinter):
     """ASCII with the full names of observables."""
 
     printmethod = "_plain"
@@ -40,7 +40,8 @@ class PlainPrinter(StrPrinter):  # type: ignore[misc]
         return f"{self._print(element.observable)}[{self.stringify(element.indices, ', ')}]"
 
     def _print_Reduction(self, node: Any) -> str:
-        return f"{self._reduction(node)}({self._print(node.body)} over {self.stringify(node.indices, ', ')}{self._mask(node)})"
+        over = self.stringify(node.indices, ", ")
+        return f"{self._reduction(node)}({self._print(node.body)} over {over}{self._mask(node)})"
 
     def _reduction(self, node: Any) -> str:
         return {"Total": "sum", "Largest": "max", "Smallest": "min"}[type(node).__name__]
@@ -156,7 +157,7 @@ def formula(statement: Any) -> str:
 
     >>> from proofs.language.nodes import Index, IndexSet, Observable
     >>> SAMPLE = IndexSet("sample", size="N"); n = Index("n", SAMPLE)
-    >>> derivative = Observable("loss_derivative", SAMPLE, words="minus the derivative of the loss", symbol="lambda")
+    >>> derivative = Observable("loss_derivative", SAMPLE, words="loss derivative", symbol="lambda")
     >>> output = Observable("output", SAMPLE, words="output", symbol="f")
     >>> formula(Claim(sympy.Abs(derivative[n] - sympy.Rational(1, 2)), "<=", sympy.Abs(output[n]) / 4))
     '|λ[n] − 1/2| ≤ |f[n]|/4'

@@ -40,14 +40,14 @@ def logistic(argument: Array) -> Array:
     array([0.5, 1. , 0. ])
     """
     small = np.exp(-np.abs(argument))
-    return np.where(argument >= 0, 1.0, small) / (1.0 + small)
+    return np.asarray(np.where(argument >= 0, 1.0, small) / (1.0 + small))
 
 
 def softplus(argument: Array) -> Array:
     """log(1 + exp(x)) without overflow or cancellation.
 
-    >>> softplus(np.array([0.0, 800.0]))
-    array([  0.69314718, 800.        ])
+    >>> softplus(np.array([-800.0, 800.0]))
+    array([  0., 800.])
     """
     return np.maximum(argument, 0.0) + np.log1p(np.exp(-np.abs(argument)))
 
@@ -57,11 +57,11 @@ def softmax(scores: Array, axis: int) -> Array:
     shifted = scores - np.max(scores, axis=axis, keepdims=True)
     np.exp(shifted, out=shifted)
     shifted /= np.sum(shifted, axis=axis, keepdims=True)
-    return shifted
+    return np.asarray(shifted)
 
 
 def extreme(pick: np.ufunc, body: Array, axes: tuple[int, ...], masked: tuple[Any, ...]) -> Array:
-    """The largest (`pick` is np.maximum) or smallest value over axes; `masked` is empty or (mask, value if none)."""
+    """The largest (np.maximum) or smallest value over axes; `masked` is empty, or (mask, value of none)."""
     if not masked:
         return np.asarray(pick.reduce(body, axis=axes, keepdims=True))
     mask, empty = masked
@@ -71,7 +71,7 @@ def extreme(pick: np.ufunc, body: Array, axes: tuple[int, ...], masked: tuple[An
             return np.asarray(pick.reduce(np.take(body, chosen, axis=axes[0]), axis=axes, keepdims=True))
     least = -np.inf if pick is np.maximum else np.inf
     picked = pick.reduce(np.where(mask, body, least), axis=axes, keepdims=True)
-    return np.where(np.any(mask, axis=axes, keepdims=True), picked, empty)
+    return np.asarray(np.where(np.any(mask, axis=axes, keepdims=True), picked, empty))
 
 
 class SumOfProducts:
@@ -97,6 +97,7 @@ class SumOfProducts:
         self._plan: _Plan | None = None
 
     def __call__(self, *operands: Array) -> Array:
+        """The sum of products; all arrays have all axes."""
         arrays = [operand[selection] for operand, selection in zip(operands, self._selections, strict=True)]
         if self._plan is None:
             letters = map(_lettered, self._contraction.operands, self._contraction.stepwise)
@@ -124,11 +125,15 @@ class _Plan:
         fixed = [place for place, fixed in enumerate(constant) if fixed]
         self._moving = moving
         others = [set(letters[place]) for place in moving]
-        self._fixed, fixed_letters = self._folded([arrays[place] for place in fixed], [letters[place] for place in fixed], others)
+        self._fixed, fixed_letters = self._folded(
+            [arrays[place] for place in fixed], [letters[place] for place in fixed], others
+        )
         self._pairs: list[tuple[int, int, _Product]] = []
         waiting = [*fixed_letters, *(letters[place] for place in moving)]
         while len(waiting) > 1:
-            first, second = min(combinations(range(len(waiting)), 2), key=lambda pair: self._cost(waiting, pair))
+            first, second = min(
+                combinations(range(len(waiting)), 2), key=lambda pair: self._cost(waiting, pair)
+            )
             right, left = waiting.pop(second), waiting.pop(first)
             product = _Product(left, right, set(wanted).union(*waiting), self._sizes)
             self._pairs.append((first, second, product))
@@ -147,7 +152,9 @@ class _Plan:
         """Constants multiplied with one another wherever the product is no larger than its larger factor."""
         for first, second in combinations(range(len(arrays)), 2):
             rest = [set(each) for place, each in enumerate(letters) if place not in (first, second)]
-            product = _Product(letters[first], letters[second], set(self._wanted).union(*rest, *others), self._sizes)
+            product = _Product(
+                letters[first], letters[second], set(self._wanted).union(*rest, *others), self._sizes
+            )
             size = prod(self._sizes[letter] for letter in product.letters)
             if size <= max(arrays[first].size, arrays[second].size):
                 arrays[second], letters[second] = product(arrays[first], arrays[second]), product.letters
@@ -175,7 +182,7 @@ class _Sum:
 
 
 class _Product:
-    """The product of two arrays, summed over the letters that nobody wants any more: one matrix product if it can be."""
+    """The product of two arrays, summed over letters that nobody wants; if it can be, one matrix product."""
 
     def __init__(self, left: str, right: str, wanted: set[str], sizes: Mapping[str, int]) -> None:
         self._sums = _Sum(left, wanted | set(right)), _Sum(right, wanted | set(left))
@@ -194,7 +201,8 @@ class _Product:
             self._size = prod(sizes[letter] for letter in summed)
             orders = batch + own[0] + summed, batch + summed + own[1]
             self._orders = tuple(
-                tuple(side.index(letter) for letter in order) for side, order in zip((left, right), orders, strict=True)
+                tuple(side.index(letter) for letter in order)
+                for side, order in zip((left, right), orders, strict=True)
             )
             self.letters = own[0] + own[1] + batch
         else:

@@ -1,7 +1,7 @@
 """Claims decided in ball arithmetic, where floats cannot tell.
 
-A state is taken as exact binary64; everything else follows from it by definitions and updates, each number an interval
-that certainly holds it. Comparisons of balls are true only if certain, so both directions are asked.
+A state is taken as exact binary64; everything else follows from it by definitions and updates, each number an
+interval that certainly holds it. Comparisons of balls are true only if certain, so both directions are asked.
 """
 
 from __future__ import annotations
@@ -48,9 +48,8 @@ def decide(
 class Decider:
     """Decides elements of claims in one run, whose first state and states at events are given where known.
 
-    `sizes` names the sizes that the arrays at hand may not tell.
-    Arrays have the shapes of the index sets; state observables and constants are read, all others are evaluated by
-    their definitions.
+    `sizes` names the sizes that the arrays at hand may not tell. Arrays have the shapes of the index sets;
+    state observables and constants are read, all others are evaluated by their definitions.
     """
 
     def __init__(
@@ -67,8 +66,8 @@ class Decider:
     def decide(self, claim: Claim, state: Arrays, indices: Mapping[str, int], step: int = 0) -> Decision:
         """Whether the claim holds for the given values of its indices, at 128 bits, then at 512.
 
-        `undecided` if the balls of both sides overlap even then, or if a side depends on more than the given states.
-        Raises ValueError if the state lacks an array that the claim needs.
+        `undecided` if the balls of both sides overlap even then, or if a side depends on more than the given
+        states. Raises ValueError if the state lacks an array that the claim needs.
         """
         for bits in PRECISIONS:
             with _precision(bits):
@@ -185,7 +184,9 @@ def _observables(expressions: Any) -> dict[str, Observable]:
 class Known:
     """Arrays taken as exact, and the sizes that they tell."""
 
-    def __init__(self, observables: Mapping[str, Observable], arrays: Arrays, sizes: Mapping[str, int]) -> None:
+    def __init__(
+        self, observables: Mapping[str, Observable], arrays: Arrays, sizes: Mapping[str, int]
+    ) -> None:
         self.observables = observables
         self._arrays = arrays
         self._sizes = sizes

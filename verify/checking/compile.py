@@ -1,9 +1,9 @@
-"""Statements compiled to NumPy: evaluated for a whole stretch of steps at once, with bounds on their rounding."""
+"""Statements compiled to NumPy and evaluated for a whole stretch of steps, with bounds on their rounding."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofs.language.definitions import observables_behind
-from proofs.language.errors import refuse
+from proofs.language.errors import refusal
 from proofs.language.graph import Graph, History, Mask, Scope, Sequences, Window
 from proofs.language.loops import Loop
 from proofs.language.nodes import Event, Index, Observable, on_increments
@@ -32,7 +32,7 @@ _ARRAY_FUNCTIONS = {
 
 
 def compile_lemmas(lemmas: Iterable[Lemma], recorded: Iterable[str], events: Iterable[Event] = ()) -> Checker:
-    """Compile the claims and hypotheses of those lemmas that one run can judge; a stretch holds what is `recorded`.
+    """Compile those lemmas that one run can judge; `recorded` names the observables that a stretch holds.
 
     `events` are looked for even if no lemma mentions them.
 
@@ -44,8 +44,8 @@ def compile_lemmas(lemmas: Iterable[Lemma], recorded: Iterable[str], events: Ite
 class Checker:
     """Compiled statements, without data.
 
-    `needed_states` and `needed_constants` name the arrays that a stretch and a problem must give; `program` and
-    `range_program` hold the generated sources.
+    `needed_states` and `needed_constants` name the arrays that a stretch and a problem must give; `program`
+    and `range_program` hold the generated sources.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Checker:
         self.needed_constants = frozenset(name for name, each in self.given.items() if each.constant)
 
     def start(self, constants: Mapping[str, Any]) -> Session:
-        """Begin a run on a problem given by its constant arrays; raises ValueError if one is missing or misshapen."""
+        """Begin a run on a problem given by its constants; raises ValueError if one is missing or wrong."""
         return Session(self, constants)
 
     @cached_property
@@ -90,7 +90,7 @@ class Checker:
 def _targets(
     claims: Sequence[Claim], sizes: Mapping[Claim, Sequence[Any]], others: Sequence[Any]
 ) -> list[Any]:
-    """What the main program evaluates: both sides of every claim, and the sizes of the terms of equalities."""
+    """What the main program evaluates: both sides of claims, and the sizes of the terms of equalities."""
     targets: dict[Any, None] = {}
     for claim in claims:
         targets |= dict.fromkeys((claim.lhs, claim.rhs, Mask(claim.where), *sizes.get(claim, ())))
@@ -122,7 +122,7 @@ def _loops(expressions: Sequence[Any], analysis: RoundingAnalysis) -> dict[Recur
         for member in observables_behind(waiting.pop()):
             if isinstance(member, Member) and member.recurrence not in loops:
                 if any(other.update is None for other in member.recurrence.members):
-                    refuse(f"recurrence {member.recurrence.name}", "it has no updates", member.place)
+                    raise refusal(f"recurrence {member.recurrence.name}", "it has no updates", member.place)
                 loops[member.recurrence] = Loop(member.recurrence, analysis)
                 waiting += [
                     part for other in member.recurrence.members for part in (other.start, other.update)
@@ -159,7 +159,7 @@ def _uniquely_named(observables: Iterable[Observable]) -> list[Observable]:
     found: dict[str, Observable] = {}
     for observable in observables:
         if found.setdefault(observable.name, observable) != observable:
-            refuse(
+            raise refusal(
                 f"observable {observable.name}",
                 f"{found[observable.name].place} has the same name",
                 observable.place,
@@ -181,8 +181,9 @@ class Session:
     def evaluate(self, stretch: Mapping[str, Any], first_step: int) -> Result:
         """Evaluate all statements on the states of steps `first_step`, ..., `first_step + S`.
 
-        `stretch` holds arrays of shape (S + 1, *index sets), or (S, *index sets) for observables of increments. The
-        first state of a stretch is the last of the one before it. Raises ValueError if an array is missing or misshapen.
+        `stretch` holds arrays of shape (S + 1, *index sets), or (S, *index sets) for observables of
+        increments. The first state of a stretch is the last of the one before it. Raises ValueError if an
+        array is missing or misshapen.
         """
         states = _States(self.checker.given.values(), stretch)
         self._problem.learn(states)
@@ -190,7 +191,7 @@ class Session:
         return Result(self, states, self._execute(None, states))
 
     def bound(self, claim: Claim, states: _States) -> Array:
-        """The rounding bound of a claim on the stretch just evaluated: one axis for each of its indices, then the step."""
+        """The rounding bound of a claim on the stretch last evaluated: an axis per index, then the step."""
         (bound,) = self._execute(claim, states)
         return taken(bound, self._executables[claim].program.axes, claim.indices)
 
@@ -234,7 +235,7 @@ class Session:
 
 
 class Result:
-    """What the statements are on one stretch: `outcomes`, one for every claim of every lemma, and `events` so far."""
+    """The statements on one stretch: `outcomes`, one for every claim of every lemma, and `events` so far."""
 
     def __init__(self, session: Session, states: _States, values: Sequence[Any]) -> None:
         self._session = session
@@ -253,7 +254,9 @@ class Result:
         claims = (claim, *lemma.given)
         window = max(self._windows[side] for each in claims for side in (each.lhs, each.rhs))
         span = self._span(lemma, window)
-        where = self._values[Mask(claim.where)] if claim.where != 1 else None
+        where: Any = None
+        if claim.where != 1:
+            where = taken(self._values[Mask(claim.where)], self._session.checker.program.axes, claim.indices)
         return Outcome(
             lemma=lemma,
             claim=claim,
@@ -261,7 +264,7 @@ class Result:
             first_step=int(self._session.run.first) + span.start,
             sides=self._sides(claim, claim.indices, window, span),
             given=[self._sides(each, claim.indices, window, span) for each in lemma.given],
-            where=None if where is None else taken(where, self._session.checker.program.axes, claim.indices),
+            where=where,
             ceiling=lambda: self._ceilings[claim],
             bound=lambda: self._bound(claim, window, span),
             sizes=[
@@ -421,7 +424,7 @@ def _measured(array: Any) -> ranges.Range:
 
 
 def value_of(observable: Observable, constants: Mapping[str, Any], stretch: Mapping[str, Any]) -> Array:
-    """An observable evaluated by its definition from the other observables of a stretch that begins at step 0.
+    """An observable evaluated by its definition, from the others in a stretch that begins at step 0.
 
     Shape (states or increments, *index sets), without the first axis if it is constant.
     """

@@ -24,7 +24,8 @@ RELATIONS: Mapping[str, Callable[[Any, Any], Any]] = {
 class Run:
     """Carries what statements remember from stretch to stretch; generated source calls its methods.
 
-    Every memory has a number. Arrays have the step along their last axis; a stretch of S increments has S + 1 states.
+    Every memory has a number. Arrays have the step along their last axis; a stretch of S increments has S + 1
+    states.
     """
 
     def __init__(self, loops: Mapping[int, str]) -> None:
@@ -87,7 +88,7 @@ class Run:
         return self._memory[number]
 
     def accumulated(self, number: int, body: Array, event: int | None = None) -> Array:
-        """For every state, the sum over the increments (or states) before it, since an event if one is named."""
+        """For every state, the sum over the steps before it, since an event if one is named."""
         if number not in self._memory and event is None:
             self._require_start()
         terms = self._over_increments(body)
@@ -116,7 +117,7 @@ class Run:
         return sequences
 
     def _over_increments(self, body: Array) -> Array:
-        """Values of the states but the last, of increments, or of none in particular, one for each increment."""
+        """Values of the states but the last, of increments, or of the whole run, one for each increment."""
         increments = len(self.steps) - 1
         if body.shape[-1] == increments + 1:
             return body[..., :-1]

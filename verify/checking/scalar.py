@@ -437,9 +437,16 @@ def _forms(expression: Expr) -> tuple[Expr, ...]:
         expanded = _expanded(expression)
         forms += [expanded, powsimp(expanded, combine="exp")]
         if _is_small(expanded, LARGEST_FACTORED):
-            forms.append(_factored(expanded))
+            forms += [_factored(expanded), _as_fraction(expression)]
         forms += [_expanded(_near_limit(expression, sign)) for sign in (1, -1)]
     return tuple(dict.fromkeys(forms))
+
+
+def _as_fraction(expression: Expr) -> Expr:
+    """Write an expression as one fraction, with exponentials for tanh: its sign in a tail is that of its parts."""
+    exponentials = {node: 1 - 2 / (exp(2 * node.args[0]) + 1) for node in expression.atoms(tanh)}
+    numerator, denominator = fraction(together(expand(expression.xreplace(exponentials))))
+    return expand(numerator) / denominator
 
 
 def _near_limit(expression: Expr, sign: int) -> Expr:
@@ -500,24 +507,17 @@ def _is_small(expression: Expr, operations: int) -> bool:
 @lru_cache(maxsize=10_000)
 def _simplifies_to_zero(expression: Expr) -> bool:
     """Whether an expression is 0 as a rational function of exponentials, logarithms and its variables."""
-    if not _is_small(expression, LARGEST_EXPANDED):
+    if not _is_small(expression, LARGEST_FACTORED):
         return False
-    if _expanded(expression) == 0:
-        return True
-    plain = {node: 1 - 2 / (exp(2 * node.args[0]) + 1) for node in expression.atoms(tanh)}
-    plain |= {node: log(1 + exp(node.args[0])) for node in expression.atoms(Softplus)}
-    numerator, _ = fraction(together(expand(expression.xreplace(plain))))
-    return bool(expand(numerator) == 0)
+    logarithms = {node: log(1 + exp(node.args[0])) for node in expression.atoms(Softplus)}
+    return bool(_as_fraction(expression.xreplace(logarithms)) == 0)
 
 
 def _is_zero(expression: Expr, box: Box, bits: int) -> bool:
     """Whether an expression is 0 on the whole box by algebra; a value that is not 0 saves the trouble."""
     middle = _point({variable: _cut(side) for variable, side in box.items()})
-    try:
-        value = enclose(expression, _enclosed(middle, 4 * bits), 4 * bits)
-    except NotDefined:
-        return False
-    if value.positive or value.negated.positive:
+    value = _enclose_forms(expression, _enclosed(middle, 4 * bits), 4 * bits)
+    if value is None or value.positive or value.negated.positive:
         return False
     corner = {variable: side.low for variable, side in box.items() if side.is_point}
     return _simplifies_to_zero(_normal(_normal(expression).subs(corner)))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from proofs.language import Claim, Event, Lemma
+from proofs.language import Claim, Event, Lemma, Statement
 from verify.engines.stretch import Dynamics
 from verify.errors import RequestError
 
@@ -72,6 +72,10 @@ class System(Protocol):
         self, instance: Any, given: Any, seed: int, engine: str, notes: Sequence[str] = (), checked: bool = False
     ) -> Prepared:
         """Set up the dynamics of a given instance."""
+        ...
+
+    def statements(self) -> Mapping[str, Statement]:
+        """The system's statements by name, with the scalar inequalities behind them."""
         ...
 
     def lemmas(self) -> Sequence[Lemma]:

@@ -1,9 +1,9 @@
-"""Attacks on the bounds of `benign-vit`: plain NumPy, without the statements, on instances made to break them.
+"""Attacks on the bounds of `benign-vit`: plain NumPy, not the statements, on instances made to break them.
 
-The arrays hold 60-digit numbers, so that what exceeds its bound is a violation and no rounding error. Instances have
-repeated and zero tokens, huge scores, large steps, one class or two, as few as one sample or token, and signals in any
-position unless the statement under attack asks for orthogonal ones. Every control is a bound that is slightly too
-good, or one without its hypothesis: the same search has to find it violated.
+The arrays hold 60-digit numbers, so that what exceeds its bound is a violation and no rounding error.
+Instances have repeated and zero tokens, huge scores, large steps, one class or two, as few as one sample or
+token, and signals in any position unless the statement under attack asks for orthogonal ones. Every control
+is a bound that is slightly too good, or one without its hypothesis: the same search has to find it violated.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ sqrt = np.frompyfunc(mp.sqrt, 1, 1)
 
 
 def exceeds(left: Any, right: Any, scale: Any = 0) -> bool:
-    """Whether somewhere the left side is certainly larger; `scale`: the size of numbers that cancelled on the way."""
+    """Whether somewhere the left side is larger for certain; `scale` is the size of what cancelled."""
     left, right = np.broadcast_arrays(left, right)
     rounding = mp.mpf(10) ** -40 * (np.abs(left) + np.abs(right)) + mp.mpf(10) ** -50 * scale
     return bool(np.any(left - right > rounding))
@@ -45,7 +45,7 @@ def norms(vectors: Any) -> Any:
 
 @dataclass(frozen=True)
 class State:
-    """Tokens X (N, M, d), labels y, weights W_Q, W_K (d, h) and v = W_V w_O (d,), readout |w_O|^2, step eta."""
+    """Tokens X (N, M, d), labels y, weights W_Q, W_K (d, h), v = W_V w_O (d,), readout |w_O|^2, step eta."""
 
     X: Any
     y: Any
@@ -143,7 +143,7 @@ class State:
 
     @cached_property
     def signals_are_orthogonal(self) -> bool:
-        """Signals are orthogonal to noise and to the other class; no two of a class point against each other."""
+        """Signals are orthogonal to noise and to the other class; none points against one of its own."""
         inner = self.overlap[:, 0]
         return bool(
             np.all(inner[:, :, 1:] == 0)
@@ -152,8 +152,8 @@ class State:
         )
 
 
-# Instances: drawn ones, where few different entries make repeated tokens, zero tokens, ties and cancellations common,
-# and corners, where one bound is nearly attained.
+# Instances: drawn ones, where few different entries make repeated tokens, zero tokens, ties and cancellations
+# common, and corners, where one bound is nearly attained.
 
 ENTRIES = st.sampled_from([0.0, 1.0, -1.0, 0.5, -2.0, 3.0])
 SCALES = st.sampled_from([0.0, 2.0**-6, 0.125, 0.5, 1.0, 4.0, 64.0])
@@ -186,7 +186,7 @@ def drawn_anywhere(draw: st.DrawFn, width: int = 2) -> State:
 def drawn_clean(draw: st.DrawFn, shared: bool) -> State:
     """Classes in planes of their own, and noise orthogonal to them.
 
-    Signals of a class are at right angles at most; if `shared`, they are one vector, and values side with the labels.
+    Signals of a class are at right angles at most; if `shared`, they are one vector and values fit labels.
     """
     N, M = draw(st.integers(1, 3)), draw(st.integers(2, 4))
     y = draw(arrays(float, N, elements=st.sampled_from([1.0, -1.0])))
@@ -214,7 +214,7 @@ CORNERS = [
 
 
 def signals_meet_in_noise() -> State:
-    """Four signals at right angles but for a tiny part; half their sum is the one noise token that is not tiny."""
+    """Four signals at right angles but for a tiny part; half their sum is the one large noise token."""
     X, tiny = np.zeros((4, 4, 6)), 2.0**-10
     X[:, 0, :4] = np.eye(4)
     X[0, 1, :4] = 0.5
@@ -231,7 +231,7 @@ SIGNAL_AND_NOISE = [[[1, 0], [0, 1]]]
 SHARED_CORNERS = [
     # the signal's query meets the noise token's key, though their keys are orthogonal
     instance(SIGNAL_AND_NOISE, [1], [[1, 1], [0, 0]], [[1, 0], [0, 1]], [2.0**-6, 0]),
-    # a noise query along the signal's, which attends to the signal alone
+    # a noise query along the signal's, whose own attention is nearly 1
     instance(SIGNAL_AND_NOISE, [1], [[16, 1], [0, 1]], [[1, 0], [0, 0]], [2.0**-6, 0]),
     # the changes of the signal's query and key meet along the noise token's
     instance(
@@ -467,7 +467,7 @@ class Pulls:
 
 
 def rates(z: State, pulls: Pulls, e: Envelope, crossed: bool = True) -> tuple[Any, Any, Any, Any, Any]:
-    """`rho`, `u`, `l` and the largest relative changes `hQ`, `hK`; without `crossed`, as if signals were orthogonal."""
+    """`rho`, `u`, `l` and the relative changes `hQ`, `hK`; not `crossed`: as if signals were orthogonal."""
     rho = 1 / (1 + (z.M - 1) * exp(-2 * e.D))
     u = min(max(e.v_S, e.v_N), rho * e.v_S + e.v_N)
     l = logistic(u)
@@ -621,7 +621,7 @@ numbers = st.floats(-30, 30).map(mp.mpf)
 
 
 def potential_growth(c: Any, x: Any) -> tuple[Any, Any]:
-    """`F(c) (Psi(c + x) - Psi(c))` and the size of the terms that cancel in it; c is counted from log(M - 1)."""
+    """`F(c) (Psi(c + x) - Psi(c))` and the size of what cancels in it; c is counted from log(M - 1)."""
     before, after = ((mp.exp(at), 2 * at, -mp.exp(-at)) for at in (c, c + x))
     size = sum(map(abs, before)) + sum(map(abs, after))
     slope = 1 / ((1 + mp.exp(c)) * (1 + mp.exp(-c)))
@@ -636,7 +636,7 @@ def test_potential_grows_between_its_exponentials(c: Any, x: Any) -> None:
 
 
 def logistic_growth(a: Any, b: Any, start: Any, correction: int = 1) -> bool:
-    """Whether discrete logistic growth leaves the sandwich around the continuous solution, by Lambert's function."""
+    """Whether logistic growth leaves the sandwich around its continuous solution, by Lambert's function."""
 
     def derivative(x: Any) -> Any:
         return 1 / (1 + b * mp.exp(x))
@@ -662,7 +662,7 @@ def test_logistic_growth_stays_in_its_sandwich(a: Any, b: Any, start: Any) -> No
 
 
 def test_constants_of_concentration_are_just_large_enough() -> None:
-    # P(<g, g'> > 2 sqrt(k x)) <= exp(-k (2 t sigma + log(1 - t^2) / 2)), sigma^2 = x / k: to be at most exp(-x).
+    # P(<g, g'> > 2 sqrt(k x)) <= exp(-k (2 t sigma + log(1 - t^2) / 2)), sigma^2 = x / k; wanted: <= exp(-x).
     def spare(requirement: Any) -> Any:
         sigma = mp.sqrt(1 / mp.mpf(requirement))
         t = (mp.sqrt(1 + 16 * sigma**2) - 1) / (4 * sigma)

@@ -27,7 +27,12 @@ from proofs.language.definitions import observables_behind
 
 def test_no_sign_is_told_to_sympy(names):
     """A violation of positivity must stay visible: Abs and Max must not vanish."""
-    for expression in (names.derivative[names.n], names.N, Total(names.attention[names.n, names.j], names.j), names.loss):
+    for expression in (
+        names.derivative[names.n],
+        names.N,
+        Total(names.attention[names.n, names.j], names.j),
+        names.loss,
+    ):
         assert expression.is_real
         assert expression.is_nonnegative is None
         assert Abs(expression) != expression

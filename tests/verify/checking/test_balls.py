@@ -87,7 +87,9 @@ class TestBothDirections:
         assert decide(Claim(x, "==", y), {"x": 0.5, "y": np.nextafter(0.5, 1)}, {}) == "violated"
 
     def test_equalities_with_roundings_are_only_ever_refuted(self):
-        assert decide(Claim(exp(x) * exp(y), "==", exp(x + y) + 0 * x), {"x": 0.3, "y": 0.4}, {}) == "undecided"
+        assert (
+            decide(Claim(exp(x) * exp(y), "==", exp(x + y) + 0 * x), {"x": 0.3, "y": 0.4}, {}) == "undecided"
+        )
         assert decide(Claim(exp(x), "==", 1 + x), {"x": 1e-30, "y": 0.0}, {}) == "violated"
 
 
@@ -121,7 +123,10 @@ class TestNumbersAreNotRounded:
 
     @given(low=st.floats(-5, 5), high=st.floats(-5, 5), width=st.floats(0, 3))
     def test_extremes_of_overlapping_balls_enclose_both(self, low, high, width):
-        larger, smaller = balls._larger(arb(low, width), arb(high, width)), balls._smaller(arb(low, width), arb(high, width))
+        larger, smaller = (
+            balls._larger(arb(low, width), arb(high, width)),
+            balls._smaller(arb(low, width), arb(high, width)),
+        )
         for one in (low - width, low, low + width):
             for other in (high - width, high, high + width):
                 assert larger.overlaps(arb(max(one, other)))
@@ -144,14 +149,19 @@ class TestSystem:
                         exact = reference.value(side, 2, env)
                         ball = decider.enclose(side, at(problem, states, 2), env, 2, 128)
                         with mpmath.workdps(50):
-                            assert abs(mpmath.mpf(ball.mid().str(45, radius=False)) - exact) <= 1e-33 * (1 + abs(exact))
+                            assert abs(mpmath.mpf(ball.mid().str(45, radius=False)) - exact) <= 1e-33 * (
+                                1 + abs(exact)
+                            )
                         compared += 1
         assert reference.event(mock.lemmas["since_event"].stage.start) == 2
         assert compared > 200
 
     def test_a_wrong_printer_is_caught(self, mock, problem, states, monkeypatch):
-        monkeypatch.setitem(scalars._FUNCTIONS, Softplus, "logistic")
-        ball = Decider().enclose(mock.symbols.loss, at(problem, states, 0), {}, 0, 128)
+        scalars.scalar_source.cache_clear()
+        with monkeypatch.context() as planted:
+            planted.setitem(scalars._FUNCTIONS, Softplus, "logistic")
+            ball = Decider().enclose(mock.symbols.loss, at(problem, states, 0), {}, 0, 128)
+        scalars.scalar_source.cache_clear()
         exact = mock.reference(problem, states, exact_next=True).value(mock.symbols.loss, 0, {})
         assert abs(float(ball.mid()) - exact) > 0.1
 
@@ -173,7 +183,10 @@ class TestSystem:
         largest = int(np.argmax(np.abs(states["value"][0])))
         assert decider.decide(bound, at(problem, states, 0), {"p": largest}, 0) == "holds"
         assert decider.decide(bound, at(problem, states, 4), {"p": 1}, 4) == "holds"
-        assert decider.decide(Claim(s.reach, "<=", 0 * s.loss + Rational(1, 100)), at(problem, states, 3), {}, 3) == "violated"
+        assert (
+            decider.decide(Claim(s.reach, "<=", 0 * s.loss + Rational(1, 100)), at(problem, states, 3), {}, 3)
+            == "violated"
+        )
 
     def test_what_does_not_follow_from_the_states_is_undecided(self, mock, problem, states):
         s = mock.symbols
@@ -190,7 +203,9 @@ class TestSystem:
         assert decide(Claim(x, "<=", 100), {"x": np.inf}, {}) == "undecided"
 
     def test_a_missing_array_is_named(self, mock, problem):
-        with pytest.raises(ValueError, match=r"\Aquery: the claim needs it, and the state does not hold it\Z"):
+        with pytest.raises(
+            ValueError, match=r"\Aquery: the claim needs it, and the state does not hold it\Z"
+        ):
             decide(Claim(mock.symbols.loss, "<=", 1), {n: a for n, a in problem.items() if n != "query"}, {})
 
     def test_floats_enter_exactly(self):

@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from itertools import product
+from itertools import pairwise, product
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +15,6 @@ from proofs.language import (
     Claim,
     Derived,
     Event,
-    Largest,
     Lemma,
     Observable,
     Stage,
@@ -24,8 +23,8 @@ from proofs.language import (
     arrays,
     at_start,
     change,
-    roundoff,
     rounding,
+    roundoff,
 )
 from verify.checking.arrays import SumOfProducts
 from verify.checking.compile import Checker, Session, compile_lemmas, value_of
@@ -35,7 +34,9 @@ from verify.checking.outcome import Outcome
 STEPS = 6
 
 
-def evaluated(mock: SimpleNamespace, problem: dict[str, Any], lemmas: Any = None) -> tuple[Session, Any, dict[str, Any]]:
+def evaluated(
+    mock: SimpleNamespace, problem: dict[str, Any], lemmas: Any = None
+) -> tuple[Session, Any, dict[str, Any]]:
     states = mock.train(problem, STEPS)
     checker = compile_lemmas(mock.lemmas.values() if lemmas is None else lemmas, mock.recorded)
     session = checker.start(problem)
@@ -58,7 +59,9 @@ def disagreements(result: Any, reference: Any) -> list[str]:
             for _, step, env, place in elements(outcome):
                 exact = reference.value(getattr(outcome.claim, side), step, env)
                 if not abs(array[place] - exact) <= 1e-11 * (1 + abs(exact)):
-                    found.append(f"{outcome.lemma.name} {side} at {step} {env}: {array[place]} is not {exact}")
+                    found.append(
+                        f"{outcome.lemma.name} {side} at {step} {env}: {array[place]} is not {exact}"
+                    )
     return found
 
 
@@ -124,8 +127,11 @@ class TestStretches:
         result = whole.evaluate(states, 0)
         bounds = [0, *sorted(cuts), STEPS]
         seen: dict[tuple[str, int, int], Any] = {}
-        for first, last in zip(bounds, bounds[1:], strict=False):
-            piece = {name: each[first : last if name == "query_change" else last + 1] for name, each in states.items()}
+        for first, last in pairwise(bounds):
+            piece = {
+                name: each[first : last if name == "query_change" else last + 1]
+                for name, each in states.items()
+            }
             partial = parts.evaluate(piece, first)
             for outcome in partial.outcomes:
                 for place, step in enumerate(outcome.steps):
@@ -212,16 +218,36 @@ class TestTally:
         tally = self.tally(mock, problem, Claim(s.value[s.p], "<=", cut))
         step = np.flatnonzero((values > float(cut)).any(axis=1))[0]
         tokens = np.flatnonzero(values[step] > float(cut))
-        assert [(each.step, each.where) for each in tally.violations] == [(step, {"p": token}) for token in tokens]
+        assert [(each.step, each.where) for each in tally.violations] == [
+            (step, {"p": token}) for token in tokens
+        ]
         assert tally.worst.margin == float(cut) - values.max()
 
     def test_ties_are_suspects_not_verdicts(self, mock, problem):
         s = mock.symbols
-        tally = self.tally(mock, problem, Claim(s.value[s.p] ** 2 - 1, "<=", (s.value[s.p] - 1) * (s.value[s.p] + 1)))
+        tally = self.tally(
+            mock, problem, Claim(s.value[s.p] ** 2 - 1, "<=", (s.value[s.p] - 1) * (s.value[s.p] + 1))
+        )
         assert not tally.violations
         assert len(tally.suspects) == 8 * (STEPS + 1)
         assert isinstance(tally.suspects[0].where["p"], int)
         assert len(tally.suspects[2:5]) == 3
+
+    def test_what_is_left_out_is_never_worse_than_what_is_known(self, mock, problem):
+        _, result, _ = evaluated(mock, problem)
+        left_out = 0
+        for outcome in result.outcomes:
+            full = outcome.tally()
+            for known in (-1.0, 0.0, 1e-3, 0.5, 1.0):
+                brief = outcome.tally(known)
+                if brief.worst is None:
+                    left_out += 1
+                    assert full.worst is None or full.worst.relative_margin >= known
+                assert (len(brief.violations), len(brief.suspects)) == (
+                    len(full.violations),
+                    len(full.suspects),
+                )
+        assert left_out > 20
 
     def test_nan_is_never_taken_for_true(self, mock, problem):
         states = mock.train(problem, STEPS)
@@ -236,7 +262,9 @@ class TestTally:
         tally = self.tally(mock, problem, Claim(change(s.value[s.p]), "==", s.value_step))
         assert not tally.violations
         assert 0 < tally.resolution < 1e-10
-        off = self.tally(mock, problem, Claim(change(s.value[s.p]), "==", s.value_step * (1 + Rational(1, 10**9))))
+        off = self.tally(
+            mock, problem, Claim(change(s.value[s.p]), "==", s.value_step * (1 + Rational(1, 10**9)))
+        )
         assert off.violations
 
     def test_screening_never_hides_a_suspect(self, mock, problem, monkeypatch):
@@ -264,7 +292,9 @@ class TestRounding:
                     rhs = reference.value(outcome.claim.rhs, step, env)
                     exact = {"<": rhs - lhs, ">": lhs - rhs, "=": -abs(lhs - rhs)}[outcome.claim.relation[0]]
                     error = abs(mpmath.mpf(float(margins[place])) - exact)
-                    over = max(over, float(error / bounds[place]) if bounds[place] else float(error > 0) * np.inf)
+                    over = max(
+                        over, float(error / bounds[place]) if bounds[place] else float(error > 0) * np.inf
+                    )
                     size = max(size, float(bounds[place] / (abs(lhs) + abs(rhs) + 1)))
                 found.append((over, size, f"{outcome.lemma.name} {outcome.claim_number}"))
         return found
@@ -284,7 +314,9 @@ class TestRounding:
         """The increments of a large value lose digits that the increments themselves do not show."""
         s = mock.symbols
         large = problem | {"value": problem["value"] * 1e3}
-        lemma = Lemma(words="w", claim=Claim(change(s.value[s.p]), "<=", s.value_step), source=Derived("tests"))
+        lemma = Lemma(
+            words="w", claim=Claim(change(s.value[s.p]), "<=", s.value_step), source=Derived("tests")
+        )
         _, result, _ = evaluated(mock, large, [lemma])
         bound = result.outcomes[0].rounding
         assert np.all(bound >= np.finfo(float).eps * np.abs(mock.train(large, STEPS)["value"][1:]) / 2)
@@ -318,7 +350,9 @@ class TestRefusals:
         return compile_lemmas([mock.lemmas["near_half"], mock.lemmas["masked"]], mock.recorded)
 
     def test_missing_arrays(self, mock, problem, checker):
-        with pytest.raises(ValueError, match=r"\Alabel: the statements need it, and the problem does not hold it\Z"):
+        with pytest.raises(
+            ValueError, match=r"\Alabel: the statements need it, and the problem does not hold it\Z"
+        ):
             checker.start({name: each for name, each in problem.items() if name != "label"})
         states = mock.train(problem, 2)
         del states["output"]
@@ -338,12 +372,14 @@ class TestRefusals:
         with pytest.raises(ValueError, match="give integers"):
             checker.start(problem | {"token_at": problem["token_at"] * 1.0})
         with pytest.raises(ValueError, match="elements 0 to 9, allowed are 0 to 7"):
-            checker.start(problem | {"token_at": problem["token_at"] + 2 * (problem["token_at"] == 7)}).evaluate(
-                mock.train(problem, 2), 0
-            )
+            checker.start(
+                problem | {"token_at": problem["token_at"] + 2 * (problem["token_at"] == 7)}
+            ).evaluate(mock.train(problem, 2), 0)
 
     def test_what_is_neither_recorded_nor_defined(self, mock):
-        with pytest.raises(StatementError, match=r"conftest.py:\d+: observable query: it is neither recorded nor defined"):
+        with pytest.raises(
+            StatementError, match=r"conftest.py:\d+: observable query: it is neither recorded nor defined"
+        ):
             compile_lemmas([mock.lemmas["uniform"]], ["value"])
 
     def test_two_observables_of_one_name(self):
@@ -355,7 +391,9 @@ class TestRefusals:
 
 class TestLoops:
     SOURCE = "def power(b, e):\n    return b\n\n\nlogistic = softplus = power\n\n\n" + (
-        "def iterate(starts, drives, sequences):\n    for t in range(3):\n        sequences[0, t] = starts[0] + t\n"
+        "def iterate(starts, drives, sequences):\n"
+        "    for t in range(3):\n"
+        "        sequences[0, t] = starts[0] + t\n"
     )
 
     def run(self, source):

@@ -9,7 +9,7 @@ import numpy as np
 from proofs.benign_vit import statements
 from proofs.benign_vit.condition import CONDITION
 from proofs.benign_vit.stages import EVENTS
-from proofs.language import Claim, Event, Lemma
+from proofs.language import Claim, Event, Lemma, Statement
 from verify.engines.memory import require_memory
 from verify.errors import RequestError
 from verify.statistics import clopper_pearson, mean_interval
@@ -96,6 +96,10 @@ class BenignVit:
         require_memory(ITEM * planned, f"the {chosen} engine on {tokens} distinct tokens")
         test, missing = _test_of_arrays(instance, given, seed)
         return _prepared(given, instance, test, chosen, reason, [*notes, *missing], checked)
+
+    def statements(self) -> dict[str, Statement]:
+        """The system's statements by name, with the scalar inequalities behind them."""
+        return statements.statements()
 
     def lemmas(self) -> list[Lemma]:
         """The system's statements, in reading order."""

@@ -1,0 +1,76 @@
+"""One statement as `verify show` prints it."""
+
+import difflib
+import sys
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from proofs.language import Lemma, ScalarInequality, formula
+from proofs.language.statements import ByHand, ByScalar, BySymbols, Paper, Statement
+from verify.errors import RequestError
+from verify.report.text import console_for
+from verify.systems.base import find_system
+
+
+def print_statement(name: str) -> None:
+    """Print a statement named `SYSTEM/LEMMA`.
+
+    Raises:
+        RequestError: if there is none of that name.
+    """
+    system_name, slash, lemma_name = name.partition("/")
+    if not slash:
+        raise RequestError.of("SYSTEM/LEMMA", name, "a system and a statement, as in benign-vit/loss-derivative-near-half")
+    statements = find_system(system_name).statements()
+    if lemma_name not in statements:
+        near = difflib.get_close_matches(lemma_name, statements, n=3, cutoff=0.3)
+        raise RequestError.of("LEMMA", lemma_name, f"did you mean {', '.join(near)}?" if near else "see verify list")
+    console = console_for(sys.stdout)
+    statement = statements[lemma_name]
+    console.print(Text(f"{system_name}/{statement.name}", style="bold"))
+    console.print(Text(statement.words))
+    for label, line in _lines(statement):
+        console.print(Text(f"{label:<11}{line}"), soft_wrap=True)
+
+
+def _lines(statement: Statement) -> Iterator[tuple[str, str]]:
+    if isinstance(statement, Lemma):
+        yield "kind", f"{statement.kind}; stage: {statement.stage.name} ({statement.stage.words})"
+        for claim in statement.claims:
+            yield "claim", formula(claim)
+        for given in statement.given:
+            yield "given", formula(given)
+    elif isinstance(statement, ScalarInequality):
+        domain = ", ".join(
+            f"{variable} in {statement.domain.get(variable, ('-oo', 'oo'))}" for variable in statement.variables
+        )
+        yield "kind", f"scalar inequality; {domain}"
+        yield "claim", formula(statement.claim)
+    source = statement.source
+    if isinstance(source, Paper):
+        yield "source", f"{source.reference}: {source.says}" + (f"; derived here: {source.derived}" if source.derived else "")
+    else:
+        yield "source", f"derived here ({source.where})"
+    yield "proof", _proof(statement)
+    for other in statement.rests_on:
+        assert isinstance(other, Statement)
+        yield "rests on", f"{other.name}: {other.words}"
+    yield "written in", statement.place
+
+
+def _proof(statement: Statement) -> str:
+    if isinstance(statement, ScalarInequality):
+        from verify.checking.scalar import prove_inequality
+
+        outcome = prove_inequality(statement)
+        return f"{outcome.status} in ball arithmetic: {outcome.words}"
+    match statement.proof:
+        case BySymbols():
+            return "by sympy, for generic symbols (run by the tests)"
+        case ByScalar(inequality):
+            return f"an instance of {inequality.name}"
+        case ByHand(anchor):
+            return f"by hand, {anchor}"
+        case _:
+            return "none: judged by what runs and studies show"

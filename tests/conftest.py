@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from verify.cli import main
+from verify.systems.benign_vit import BenignVit
 
 # Jitted code compiles on its first call: no deadline fits both that and the calls after it.
 settings.register_profile("verify", deadline=None)
@@ -65,6 +66,12 @@ def refusal(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         return err.removeprefix("verify: ").rstrip("\n")
 
     return call
+
+
+@pytest.fixture
+def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs without statements: making them ready takes longer than a small run."""
+    monkeypatch.setattr(BenignVit, "lemmas", lambda self: [])
 
 
 @pytest.fixture(scope="session")

@@ -15,11 +15,9 @@ from proofs.benign_vit.symbols import (
     j,
     key_probe,
     l,
-    l2,
     label,
     loss_derivative,
     n,
-    n2,
     overlap,
     p,
     query_probe,
@@ -30,7 +28,7 @@ from proofs.benign_vit.symbols import (
     value_drive,
     z,
 )
-from proofs.language import ByHand, BySymbols, Claim, Derived, Lemma, Paper, Total, change
+from proofs.language import ByHand, BySymbols, Claim, Derived, Lemma, Observable, Paper, Total, change
 from proofs.shared.softmax import prove_row_sum_vanishes, prove_softmax_jacobian
 
 PAPER = "arXiv:2409.19345"
@@ -104,23 +102,17 @@ vectorised_qk = Lemma(
 )
 
 
-def _step_energy(coefficient: Any, again: Any) -> Any:
-    """`|g z|^2` of a gradient that is a sum over the samples' tokens with these coefficients."""
-    return step_size**2 * Total(coefficient * again * overlap[token_at[n, l], n2, l2], n, l, n2, l2)
+def _step_energy(coefficient: Any, probed: Observable) -> Any:
+    """`|step z|^2` of a weight's step `sum x coefficient`, the inner products with its tokens being what their probes moved by."""
+    return step_size * Total(coefficient * change(probed[token_at[n, l], z]), n, l)
 
 
 _query_step = weight * Total(attention_gradient[n, l, j] * key_probe[token_at[n, j], z], j)
 _key_step = weight * Total(attention_gradient[n, j, l] * query_probe[token_at[n, j], z], j)
-_again = {n: n2, l: l2}
 
 balancedness_drift = Lemma(
-    words="The balance of W_Q and W_K drifts by their squared gradients alone; along fixed directions.",
-    claim=Claim(
-        change(balance[z]),
-        "==",
-        _step_energy(_query_step, _query_step.xreplace(_again))
-        - _step_energy(_key_step, _key_step.xreplace(_again)),
-    ),
+    words="The balance of W_Q and W_K drifts by the difference of the squared gradients alone; along fixed directions.",
+    claim=Claim(change(balance[z]), "==", _step_energy(_query_step, query_probe) - _step_energy(_key_step, key_probe)),
     source=Derived("docs/statements.md#balancedness"),
     rests_on=[vectorised_qk],
     proof=ByHand("docs/statements.md#balancedness"),

@@ -14,6 +14,8 @@ import verify
 from verify.engines.drive import Ending
 from verify.runs import Run
 
+pytestmark = pytest.mark.usefixtures("unjudged")
+
 TINY = {"N": 2, "M": 2, "d": 1e6, "d_h": 1e6, "test_samples": 10}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ from verify.checking.outcome import Outcome, Sides, taken
 from verify.checking.run import Run
 
 Array = NDArray[np.float64]
+
+SHARP = 2.0**-10
+"""A tolerance of an equality is fine enough if the smallest term is a thousand times larger."""
 
 _ARRAY_FUNCTIONS = {
     name: getattr(arrays, name) for name in ("power", "logistic", "softplus", "softmax", "extreme")
@@ -175,6 +178,7 @@ class Session:
         self.run = Run(checker.loops)
         self._problem = _Problem(checker.given.values(), constants)
         self._executables: dict[Claim | None, _Executable] = {}
+        self.blunt: set[Claim] = set()
         self._constant_ranges = {name: _measured(array) for name, array in self._problem.arrays.items()}
         self._ranges = _function(checker.range_program.source, "ranges", vars(ranges))
 
@@ -266,6 +270,7 @@ class Result:
             given=[self._sides(each, claim.indices, window, span) for each in lemma.given],
             where=where,
             ceiling=lambda: self._ceilings[claim],
+            tolerance=lambda size: self._tolerance(claim, window, span, size),
             bound=lambda: self._bound(claim, window, span),
             sizes=[
                 self._cut(size, claim.indices, window, span)
@@ -309,6 +314,19 @@ class Result:
         bound = self._session.bound(claim, self._states)
         return bound[..., span] if bound.shape[-1] > 1 else bound
 
+    def _tolerance(self, claim: Claim, window: Window, span: slice, size: float) -> Any:
+        """How far apart the sides of an equality may be, whose smallest term reaches `size`.
+
+        That is the ceiling of the bound, unless that is too coarse and the bound itself can be finer.
+        """
+        ceiling = self._ceilings[claim]
+        if ceiling <= SHARP * size or claim in self._session.blunt:
+            return ceiling
+        bound = self._bound(claim, window, span)
+        if ceiling < np.inf and bound.size and np.max(bound) > ceiling / 2:
+            self._session.blunt.add(claim)
+        return bound
+
     @cached_property
     def _ceilings(self) -> Mapping[Claim, float]:
         return self._session.screen(self._states)
@@ -339,6 +357,12 @@ def _function(source: str, name: str, names: Mapping[str, Any]) -> Callable[...,
     return function
 
 
+@cache
+def _on_increments(observable: Observable) -> bool:
+    """Whether a stretch holds an observable's increments; definitions are final when stretches come."""
+    return on_increments(observable)
+
+
 class _States:
     """The arrays of a stretch with the step moved to the last axis, each when it is first asked for."""
 
@@ -350,7 +374,7 @@ class _States:
             if not observable.constant:
                 array = _shaped(observable, stretch, "stretch", "steps")
                 self.raw[observable.name] = observable, array
-                lengths[observable.name] = len(array) + on_increments(observable)
+                lengths[observable.name] = len(array) + _on_increments(observable)
         recorded = [len(array) for array in stretch.values()]
         self.increments = max(lengths.values(), default=max(recorded, default=1)) - 1
         for name, length in lengths.items():

@@ -16,8 +16,6 @@ Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 _SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
-_SHARP = 2.0**-10
-"""An equality is held to one tolerance in a stretch if its smallest term is a thousand times larger."""
 
 
 def taken(array: Any, axes: Mapping[Index, int], indices: Sequence[Index]) -> Array:
@@ -104,6 +102,7 @@ class Outcome:
     given: Sequence[Sides]
     where: Bools | None
     ceiling: Callable[[], float]
+    tolerance: Callable[[float], Any]
     bound: Callable[[], Array]
     sizes: Sequence[Array]
 
@@ -214,17 +213,15 @@ class Outcome:
 
     def _tally_equality(self, checked: int) -> Tally:
         largest = [float(np.max(self._only_applying(size, 0.0))) for size in self.sizes]
-        smallest = min((size for size in largest if size > 0), default=None)
-        tolerance: Any = self.ceiling()
-        if smallest is None or not tolerance <= _SHARP * smallest:
-            tolerance = self.bound()
+        smallest = min((size for size in largest if size > 0), default=0.0)
+        tolerance = self.tolerance(smallest)
         distance = -self.sides.margin
         violated = self._only_applying(~(distance <= tolerance), False)
         scale = sum(self.sizes, np.float64(_SMALLEST))
         relative = self._only_applying((tolerance - distance) / scale, np.inf)
         worst = self.place(np.unravel_index(np.argmin(relative), relative.shape), relative)
         widest = float(np.max(self._only_applying(tolerance, 0.0)))
-        resolution = None if smallest is None else widest / smallest
+        resolution = widest / smallest if smallest else None
         return Tally(checked, worst, self._first(violated, relative), (), resolution)
 
     def _only_applying(self, array: Any, otherwise: Any) -> Any:

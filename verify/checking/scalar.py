@@ -1,12 +1,13 @@
 """Inequalities between real numbers, decided on whole intervals by branch and bound.
 
-`prove` cuts the domain into boxes and looks on each for a reason why the margin `right - left` is nonnegative:
+`prove` cuts the domain into boxes and looks on each for a reason why the margin `right - left` is
+nonnegative:
 
-- an enclosure. Every operation on intervals is rounded outward with Arb, so the margin's interval holds every
-  value that the margin takes on the box. Intervals may be unbounded, which settles tails with one bounded side;
-- monotonicity. The margin is nonnegative on a face of the box, and its derivative across the box has the right
-  sign, both shown in these same two ways. Where the sides touch, this goes on to the first derivative that
-  keeps its sign;
+- an enclosure. Every operation on intervals is rounded outward with Arb, so the margin's interval holds all
+  values of the margin on the box. Intervals may be unbounded, which settles tails with one bounded side;
+- monotonicity. The margin is nonnegative on a face of the box, and its derivative across the box has the
+  right sign, both shown in these same two ways. Where the sides touch, this goes on to the first derivative
+  that keeps its sign;
 - convexity. The margin is convex on the box, and vanishes with its gradient at a corner.
 
 A box with none of them is cut in two; a point at which the claim is certainly false ends the search. Absolute
@@ -15,6 +16,7 @@ values are resolved on each box on which the sign inside can be shown; elsewhere
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from itertools import chain, product
@@ -430,38 +432,40 @@ def _expanded(expression: Expr) -> Expr:
     return expand(expression, power_exp=False, power_base=False, log=False)
 
 
-@lru_cache(maxsize=10_000)
-def _forms(expression: Expr) -> tuple[Expr, ...]:
-    forms = [expression]
-    if expression.args and _is_small(expression, LARGEST_EXPANDED):
-        expanded = _expanded(expression)
-        forms += [expanded, powsimp(expanded, combine="exp")]
-        if _is_small(expanded, LARGEST_FACTORED):
-            forms += [_factored(expanded), _as_fraction(expression)]
-        forms += [_expanded(_near_limit(expression, sign)) for sign in (1, -1)]
-    return tuple(dict.fromkeys(forms))
+def _is_small(expression: Expr, operations: int) -> bool:
+    """Whether it is quick to expand."""
+    powers = (abs(node.exp) for node in expression.atoms(Pow) if node.exp.is_Integer)
+    return bool(expression.count_ops() <= operations and max(powers, default=0) <= LARGEST_POWER)
+
+
+def _with_powers_merged(expression: Expr) -> Expr:
+    return powsimp(_expanded(expression), combine="exp")
 
 
 def _as_fraction(expression: Expr) -> Expr:
-    """Write an expression as one fraction, with exponentials for tanh: its sign in a tail is that of its parts."""
+    """Write an expression as one fraction, with exponentials for tanh, to show its sign in a tail."""
     exponentials = {node: 1 - 2 / (exp(2 * node.args[0]) + 1) for node in expression.atoms(tanh)}
     numerator, denominator = fraction(together(expand(expression.xreplace(exponentials))))
     return expand(numerator) / denominator
 
 
-def _near_limit(expression: Expr, sign: int) -> Expr:
-    """Write `tanh(u)` and `Softplus(u)` by their distance from their asymptotes for u of one sign.
+def _near_upper_limits(expression: Expr) -> Expr:
+    """Write `tanh(u)` and `Softplus(u)` by their distance from their asymptotes for large u.
 
     Written so, a distance far below the working precision is not lost to rounding.
     """
-    near = {node: sign * (1 - 2 * Logistic(-2 * sign * node.args[0])) for node in expression.atoms(tanh)}
-    if sign > 0:
-        near |= {node: node.args[0] + Softplus(-node.args[0]) for node in expression.atoms(Softplus)}
-    return expression.xreplace(near)
+    near = {node: 1 - 2 * Logistic(-2 * node.args[0]) for node in expression.atoms(tanh)}
+    near |= {node: node.args[0] + Softplus(-node.args[0]) for node in expression.atoms(Softplus)}
+    return _expanded(expression.xreplace(near))
+
+
+def _near_lower_limits(expression: Expr) -> Expr:
+    near = {node: 2 * Logistic(2 * node.args[0]) - 1 for node in expression.atoms(tanh)}
+    return _expanded(expression.xreplace(near))
 
 
 def _factored(expression: Expr) -> Expr:
-    """Factor an expression as a polynomial in its functions, `exp(2 u)` being the square of `exp(u)`.
+    """Expand and factor an expression as a polynomial in its functions, `exp(2 u)` a square of `exp(u)`.
 
     sympy's own choice of unknowns would take `exp(10**9 x)` for a power of `exp(x)` with that exponent.
     """
@@ -473,35 +477,51 @@ def _factored(expression: Expr) -> Expr:
             return unknowns.setdefault(exp(rest), Dummy()) ** multiple
         return unknowns.setdefault(node, Dummy())
 
-    polynomial = expression.xreplace({node: unknown(node) for node in expression.atoms(Function)})
+    expanded = _expanded(expression)
+    polynomial = expanded.xreplace({node: unknown(node) for node in expanded.atoms(Function)})
     return factor(polynomial).xreplace({symbol: node for node, symbol in unknowns.items()})
 
 
+_REWRITINGS: Sequence[tuple[Callable[[Expr], Expr], int]] = (
+    (_expanded, LARGEST_EXPANDED),
+    (_with_powers_merged, LARGEST_EXPANDED),
+    (_factored, LARGEST_FACTORED),
+    (_near_upper_limits, LARGEST_EXPANDED),
+    (_near_lower_limits, LARGEST_EXPANDED),
+    (_as_fraction, LARGEST_FACTORED),
+)
+
+
+@lru_cache(maxsize=50_000)
+def _rewritten(expression: Expr, place: int) -> Expr:
+    rewriting, largest = _REWRITINGS[place]
+    return rewriting(expression) if _is_small(expression, largest) else expression
+
+
 def _enclose_forms(expression: Expr, box: EnclosedBox, bits: int) -> Enclosure | None:
-    """Intersect the enclosures of an expression's forms; None if it may not be defined on the box."""
-    best = None
-    for form in _forms(expression):
-        try:
-            enclosure = enclose(form, box, bits)
-        except NotDefined:
-            if form == expression:
-                return None
-            continue
-        best = enclosure if best is None else best.intersection(enclosure)
-        if best.positive:
+    """Intersect the enclosures of an expression's forms, up to the first that settles its sign.
+
+    None if the expression may not be defined on the box.
+    """
+    try:
+        best = enclose(expression, box, bits)
+    except NotDefined:
+        return None
+    tried = {expression}
+    for place in range(len(_REWRITINGS)):
+        if best.positive or best.negated.positive:
             break
+        form = _rewritten(expression, place)
+        if form not in tried:
+            tried.add(form)
+            with suppress(NotDefined):
+                best = best.intersection(enclose(form, box, bits))
     return best
 
 
 @lru_cache(maxsize=10_000)
 def _derivative(expression: Expr, variable: Symbol) -> Expr:
     return _normal(diff(expression, variable))
-
-
-def _is_small(expression: Expr, operations: int) -> bool:
-    """Whether it is quick to expand."""
-    powers = (abs(node.exp) for node in expression.atoms(Pow) if node.exp.is_Integer)
-    return bool(expression.count_ops() <= operations and max(powers, default=0) <= LARGEST_POWER)
 
 
 @lru_cache(maxsize=10_000)

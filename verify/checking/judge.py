@@ -201,7 +201,7 @@ class Judge:
         fold = folds.claims[outcome.claim_number]
         if outcome.claim_number == 0:
             _fold_hypotheses(folds.given, outcome)
-        tally = outcome.tally()
+        tally = outcome.tally(None if fold.worst is None else fold.worst.relative_margin)
         if not tally.checked_steps:
             return None
         fold.checked += tally.checked_steps - self._seen_before(outcome, stretch)

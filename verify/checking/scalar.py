@@ -54,8 +54,8 @@ from sympy import (
 )
 from sympy.functions.elementary.hyperbolic import HyperbolicFunction
 
-from proofs.language.nodes import Logistic, Softplus
-from proofs.language.statements import Relation, ScalarInequality, real_variable
+from proofs.language import Logistic, ScalarInequality, Softplus, real_variable
+from proofs.language.statements import Relation
 
 Status = Literal["proved", "refuted", "undecided"]
 

@@ -92,10 +92,7 @@ class _Recorder:
             "balance_start": np.zeros(PROBES),
             "moved": np.empty((distinct, 2 * PROBES)),
             "pulled": np.empty((distinct, 2 * PROBES)),
-            "before": np.empty((distinct, 2 * rank)),
-            "scratch": np.empty((distinct, 2 * rank)),
-            "scratch_drive": np.empty((*places, rank)),
-            "ones": np.ones(rank),
+            "after": np.empty((distinct, 2 * rank)),
         }
         self._states = 0
         self._take(0)

@@ -28,7 +28,7 @@ def loss_and_gradients(instance: Instance) -> tuple[float, dict[str, Array]]:
     work = workspace(*table.token_at.shape, len(values), instance.W_Q.shape[1])
     loss = compiled.forward(states, values, table.token_at, instance.y, work)
     compiled.drive(work)
-    compiled.backward(table.token_at, instance.y, work)
+    compiled.backward(table.token_at, instance.y, 1.0, work)
     by_query, by_key = np.split(-table.tokens.T @ work.direction, 2, axis=1)
     by_value = -np.outer(table.tokens.T @ work.value_direction, instance.w_O)
     return float(loss), {"W_Q": by_query, "W_K": by_key, "W_V": by_value}

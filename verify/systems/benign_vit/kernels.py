@@ -60,10 +60,10 @@ class Norms(NamedTuple):
 
     Shapes after the step: `square` (P, 2) of `|q_p|^2, |k_p|^2`; `change` (P, 2) of `|q_p(t+1) - q_p(t)|` and the same for keys;
     `query_drive`, `key_drive` (N, M) of `|sum_j A_{n,l,j} k_{(n,j)}|` and `|sum_l A_{n,l,j} q_{(n,l)}|`;
-    `query_overlap`, `key_overlap` (N, M) of `<q_{(n,l)}, q_{(n,1)}>` and the same for keys; `probe` (P, 2Z) of `<q_p, z>`, `<k_p, z>`
-    for Z probe directions; `balance`, `balance_scale` (Z,) of `|W_Q^T z|^2 - |W_K^T z|^2` since the start, and of the sum of its absolute
-    terms. `directions` (r, Z) are these; `start` (P, 2Z) and `balance_start` (Z,) are of the first state; `moved`, `pulled` (P, 2Z), `before`, `scratch` (P, 2r),
-    `scratch_drive` (N, M, r) and `ones` (r,) are buffers.
+    `query_overlap`, `key_overlap` (N, M) of `<q_{(n,l)}, q_{(n,1)}>` and the same for keys; `probe` (P, 2Z) of `<q_p, z>`,
+    `<k_p, z>` for Z probe directions; `balance`, `balance_scale` (Z,) of `|W_Q z|^2 - |W_K z|^2` since the start, and of the sum
+    of its absolute terms. `directions` (r, Z) are these; `start` (P, 2Z) and `balance_start` (Z,) belong to the first state; `moved`,
+    `pulled` (P, 2Z) and `after` (P, 2r) are buffers.
     """
 
     square: Array
@@ -80,10 +80,7 @@ class Norms(NamedTuple):
     balance_start: Array
     moved: Array
     pulled: Array
-    before: Array
-    scratch: Array
-    scratch_drive: Array
-    ones: Array
+    after: Array
 
 
 def attend(score: Array, attention: Array) -> None:
@@ -178,8 +175,8 @@ def record(recording: Recording, t: int, values: Array, work: Workspace, loss: f
     recording.loss[t] = loss
 
 
-def backward(token_at: Integers, labels: Array, work: Workspace) -> None:
-    """The coefficients of the tokens in `-dL/dW`, after `forward` and `drive`.
+def backward(token_at: Integers, labels: Array, step_size: float, work: Workspace) -> None:
+    """The coefficients of the tokens in a step `-step_size dL/dW`, after `forward` and `drive`; with step size 1:
 
     `-dL/dW_Q = sum_p x_p direction_p[:r]^T`, `-dL/dW_K = sum_p x_p direction_p[r:]^T` and
     `-dL/dW_V = sum_p value_direction_p x_p w_O^T`.
@@ -190,7 +187,7 @@ def backward(token_at: Integers, labels: Array, work: Workspace) -> None:
     direction[:] = 0.0
     value_direction[:] = 0.0
     for n in range(samples):
-        weight = labels[n] * work.loss_derivative[n] / samples
+        weight = step_size * labels[n] * work.loss_derivative[n] / samples
         for i in range(tokens):
             row = token_at[n, i]
             for c in range(rank):
@@ -202,36 +199,42 @@ def backward(token_at: Integers, labels: Array, work: Workspace) -> None:
             value_direction[row] += weight * attended / tokens
 
 
-def row_squares(rows: Array, scratch: Array, ones: Array, squares: Array) -> None:
-    """Sums of squares of the `rows`; `scratch` is a buffer of their shape, `ones` has their length."""
-    for i in range(rows.shape[0]):
-        for c in range(rows.shape[1]):
-            scratch[i, c] = rows[i, c] * rows[i, c]
-    np.dot(scratch, ones, squares)
+def square_norm(row: Array) -> float:
+    """Sum of squares in eight interleaved parts, which is a fixed order that a vector unit can follow."""
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
+    whole = row.shape[0] - row.shape[0] % 8
+    for c in range(0, whole, 8):
+        s0 += row[c] * row[c]
+        s1 += row[c + 1] * row[c + 1]
+        s2 += row[c + 2] * row[c + 2]
+        s3 += row[c + 3] * row[c + 3]
+        s4 += row[c + 4] * row[c + 4]
+        s5 += row[c + 5] * row[c + 5]
+        s6 += row[c + 6] * row[c + 6]
+        s7 += row[c + 7] * row[c + 7]
+    for c in range(whole, row.shape[0]):
+        s0 += row[c] * row[c]
+    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
 
 
 def measure_state(states: Array, work: Workspace, norms: Norms, t: int) -> None:
     """Record the norms, overlaps and probes of the state of offset `t`, after `drive`."""
     samples, places, rank = work.queries.shape
-    rows, drives = 2 * states.shape[0], samples * places
-    probes = norms.directions.shape[1]
-    scratch = norms.scratch.reshape(rows, rank)
-    scratch_drive = norms.scratch_drive.reshape(drives, rank)
-    by_query, by_key = norms.query_drive[t].reshape(drives), norms.key_drive[t].reshape(drives)
-    row_squares(states.reshape(rows, rank), scratch, norms.ones, norms.square[t].reshape(rows))
-    row_squares(work.query_drive.reshape(drives, rank), scratch_drive, norms.ones, by_query)
-    row_squares(work.key_drive.reshape(drives, rank), scratch_drive, norms.ones, by_key)
-    for i in range(drives):
-        by_query[i] = np.sqrt(by_query[i])
-        by_key[i] = np.sqrt(by_key[i])
+    rows = states.reshape(2 * states.shape[0], rank)
+    square = norms.square[t].reshape(rows.shape[0])
+    for i in range(rows.shape[0]):
+        square[i] = square_norm(rows[i])
     for n in range(samples):
+        for i in range(places):
+            norms.query_drive[t, n, i] = np.sqrt(square_norm(work.query_drive[n, i]))
+            norms.key_drive[t, n, i] = np.sqrt(square_norm(work.key_drive[n, i]))
         np.dot(work.queries[n], work.queries[n, 0], norms.query_overlap[t, n])
         np.dot(work.keys[n], work.keys[n, 0], norms.key_overlap[t, n])
-    np.dot(states.reshape(rows, rank), norms.directions, norms.probe[t].reshape(rows, probes))
+    np.dot(rows, norms.directions, norms.probe[t].reshape(rows.shape[0], norms.directions.shape[1]))
 
 
 def measure_balance(gram: Array, dual: Array, norms: Norms, t: int) -> None:
-    """Record `|W_Q^T z|^2 - |W_K^T z|^2` since the start: with `W = W(0) + sum_p x_p dual_p^T` it is made of small terms alone."""
+    """Record `|W_Q z|^2 - |W_K z|^2` since the start: with `W = W(0) + sum_p x_p dual_p^T` it is made of small terms alone."""
     tokens, width = dual.shape
     probes = norms.directions.shape[1]
     moved, pulled = norms.moved, norms.pulled
@@ -263,18 +266,25 @@ def measure_weights_balance(weights_qk: Array, weights_probe: Array, norms: Norm
         norms.balance_scale[t, z] = scale + abs(norms.balance_start[z])
 
 
-def measure_change(before: Array, states: Array, norms: Norms, t: int) -> None:
-    """Record how far each query and key moved from the state of offset `t` to the next, as the difference of the states."""
-    tokens, width = states.shape
-    rank = width // 2
-    scratch = norms.scratch
-    for i in range(tokens):
-        for c in range(width):
-            scratch[i, c] = (states[i, c] - before[i, c]) ** 2
+def descend(states: Array, increment: Array, dual: Array, direction: Array) -> None:
+    """Add the increment and the direction; `increment` is left as the difference of the new and the old states."""
+    # Flat views: one loop over memory, which the compiler vectorises.
+    state, step, sum_, term = states.reshape(-1), increment.reshape(-1), dual.reshape(-1), direction.reshape(-1)
+    for i in range(state.size):
+        before = state[i]
+        state[i] = before + step[i]
+        step[i] = state[i] - before
+    for i in range(sum_.size):
+        sum_[i] += term[i]
+
+
+def measure_change(difference: Array, norms: Norms, t: int) -> None:
+    """Record how far each query and key moved from the state of offset `t`, from the difference of the states."""
+    tokens, width = difference.shape
+    rows = difference.reshape(2 * tokens, width // 2)
     change = norms.change[t].reshape(2 * tokens)
-    np.dot(scratch.reshape(2 * tokens, rank), norms.ones, change)
     for i in range(2 * tokens):
-        change[i] = np.sqrt(change[i])
+        change[i] = np.sqrt(square_norm(rows[i]))
 
 
 def advance(
@@ -321,19 +331,14 @@ def advance(
             measure_balance(gram, dual, norms, t)
         if t == steps or loss <= loss_target or not np.isfinite(loss):
             return t
-        backward(token_at, labels, work)
-        direction *= step_size
-        value_direction *= step_size
+        backward(token_at, labels, step_size, work)
         np.dot(gram, direction, increment)
         np.dot(gram, value_direction, value_increment)
         value_increment *= readout
+        descend(states, increment, dual, direction)
         if measured:
-            norms.before[:] = states
-        states += increment
-        if measured:
-            measure_change(norms.before, states, norms, t)
+            measure_change(increment, norms, t)
         values += value_increment
-        dual += direction
         value_dual += value_direction
     return steps
 
@@ -370,12 +375,16 @@ def advance_weights(
     direction, value_direction = work.direction, work.value_direction
     for t in range(steps + 1):
         if measured and t > 0:
-            norms.before[:] = states
-        np.dot(tokens, weights_qk, states)
+            np.dot(tokens, weights_qk, norms.after)
+            for i in range(states.shape[0]):
+                for c in range(states.shape[1]):
+                    states[i, c] = norms.after[i, c] - states[i, c]
+            measure_change(states, norms, t - 1)
+            states[:] = norms.after
+        else:
+            np.dot(tokens, weights_qk, states)
         np.dot(weights_v, readout, value_map)
         np.dot(tokens, value_map, values)
-        if measured and t > 0:
-            measure_change(norms.before, states, norms, t - 1)
         loss = forward(states, values, token_at, labels, work)
         record(recording, t, values, work, loss)
         if copied < kept.shape[0] and kept[copied] == t:
@@ -388,9 +397,7 @@ def advance_weights(
             measure_weights_balance(weights_qk, weights_probe, norms, t)
         if t == steps or loss <= loss_target or not np.isfinite(loss):
             return t
-        backward(token_at, labels, work)
-        direction *= step_size
-        value_direction *= step_size
+        backward(token_at, labels, step_size, work)
         np.dot(transposed, direction, weights_increment)
         weights_qk += weights_increment
         np.dot(transposed, value_direction, value_map)

@@ -67,6 +67,7 @@ def test_trajectory_of_the_api(engine: str, reference: Arrays, reference_file: P
 
 
 @both_engines
+@pytest.mark.usefixtures("unjudged")
 def test_trajectory_of_the_command(
     engine: str, command: Callable[..., Any], reference: Arrays, reference_file: Path, tmp_path: Path
 ) -> None:

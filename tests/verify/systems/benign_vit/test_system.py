@@ -130,6 +130,7 @@ def test_test_loss_beside_arrays_against_a_monte_carlo_of_ones_own() -> None:
     assert float(found["test_error"]) == pytest.approx((margin < 0.0).mean(), abs=4.0 / count**0.5)
 
 
+@pytest.mark.usefixtures("unjudged")
 def test_the_number_of_test_samples_leaves_training_unchanged() -> None:
     runs = [
         verify.run(
@@ -153,6 +154,7 @@ def test_test_quantities_have_intervals_that_hold_their_numbers() -> None:
     assert found["test_loss_low"] < found["test_loss"] < found["test_loss_high"]
 
 
+@pytest.mark.usefixtures("unjudged")
 def test_an_instance_file_keeps_a_drawn_problem(tmp_path: Path) -> None:
     drawn = SYSTEM.instance_of(Problem(N=3, d=1e9, d_h=1e9), seed=2)
     SYSTEM.save_instance(drawn, tmp_path / "drawn.npz")

@@ -47,9 +47,9 @@ def matrix_product_seconds(rows: int, inner: int, columns: int, repeats: int = 3
     out = np.empty((rows, columns))
     times = []
     for _ in range(repeats):
-        begun = time.perf_counter()
+        begun = time.process_time()
         np.matmul(left, right, out=out)
-        times.append(time.perf_counter() - begun)
+        times.append(time.process_time() - begun)
     return min(times)
 
 

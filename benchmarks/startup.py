@@ -1,5 +1,6 @@
 """How long the command line takes to come to life, the second time it is called."""
 
+import resource
 import subprocess
 import sys
 import time
@@ -34,10 +35,11 @@ PROCESSES = {
 
 @dataclass(frozen=True)
 class Startup:
-    """Wall time of a process and the time it is meant to stay under, seconds."""
+    """Wall and processor time of a process and the time it is meant to stay under, seconds."""
 
     process: str
-    seconds: Spread
+    wall: Spread
+    processor: Spread
     target: float
 
 
@@ -45,13 +47,18 @@ def measure() -> list[Startup]:
     """Time each process after a first one that fills the caches."""
     startups = []
     for name, (words, target) in PROCESSES.items():
-        _wall_time(words)
-        times = np.array([_wall_time(words) for _ in range(ROUNDS)])
-        startups.append(Startup(name, Spread.of(times), target))
+        _times(words)
+        wall, processor = np.array([_times(words) for _ in range(ROUNDS)]).T
+        startups.append(Startup(name, Spread.of(wall), Spread.of(processor), target))
     return startups
 
 
-def _wall_time(words: list[str]) -> float:
-    begun = time.perf_counter()
+def _times(words: list[str]) -> tuple[float, float]:
+    begun, spent = time.perf_counter(), _spent_by_children()
     subprocess.run([sys.executable, *words], check=True, capture_output=True)
-    return time.perf_counter() - begun
+    return time.perf_counter() - begun, _spent_by_children() - spent
+
+
+def _spent_by_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

@@ -1,4 +1,7 @@
-"""Time per step of several contestants, interleaved: what else the machine does meets all of them."""
+"""Time per step of several contestants, interleaved: what else the machine does meets all of them.
+
+Times are processor time of this process, which runs one thread: waiting for a busy core does not count.
+"""
 
 import time
 from collections.abc import Sequence
@@ -56,8 +59,8 @@ def _turn(contestant: Contestant, steps: int) -> float:
     The first step brings the contestant's memory back, and is not timed.
     """
     contestant.train(1)
-    begun = time.perf_counter()
+    begun = time.process_time()
     contestant.train(0)
-    ready = time.perf_counter()
+    ready = time.process_time()
     contestant.train(steps)
-    return (time.perf_counter() - ready) - (ready - begun)
+    return (time.process_time() - ready) - (ready - begun)

@@ -36,7 +36,7 @@ Look = Callable[[], Mapping[str, Finding]]
 class Plant:
     """An error: for its duration `owner.name` is what `make` makes of it.
 
-    `owner` is a module, a class or any object with attributes.
+    `owner` is a module, a class or anything with a name: a statement, a member of a recurrence.
 
     Examples:
         >>> import math
@@ -58,7 +58,7 @@ class Plant:
             return f"{self.owner.__name__.rpartition('.')[2]}.{self.name}"
         if isinstance(self.owner, type):
             return f"{self.owner.__module__.rpartition('.')[2]}.{self.owner.__qualname__}.{self.name}"
-        return f"{self.owner}.{self.name}"
+        return f"{self.owner.name}.{self.name}"
 
     @contextmanager
     def planted(self) -> Iterator[None]:

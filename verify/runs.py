@@ -138,8 +138,8 @@ def carry_out(
     progress = Progress(goal)
     collector = Collector(system.dimensions, schedule, system.test_quantities, wanted=judge.events_within)
     try:
-        observers = [judge, collector, *([progress] if show_progress else [])]
-        ending = drive(dynamics, goal, schedule, observers, interrupted)
+        observers = [collector, *([progress] if show_progress else [])]
+        ending = drive(dynamics, goal, schedule, observers, interrupted, judge)
     finally:
         progress.close()
     collector.finish(dynamics)

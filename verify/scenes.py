@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import product
@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from proofs.language import Claim, Derived, Event, Lemma, Observable, after
+from proofs.language import Claim, Derived, Event, Lemma, Observable
 from proofs.language.definitions import observables_behind
+from proofs.language.nodes import depends_on_step
 from verify.checking.balls import Decider, Decision
 from verify.checking.judge import Judge
 from verify.checking.verdicts import LemmaVerdict, Verdict
@@ -50,13 +51,11 @@ class Scene:
         for steps in self.stretches:
             judge.observe(film.advance(steps, -1.0, []), played)
         verdicts = judge.verdicts()
-        findings = {each.statement.name: _finding(each.verdict is Verdict.HOLDS, each) for each in verdicts}
-        decider = Decider(film.state(0, prepared.constants), sizes=judge.sizes)
         return {
-            **findings,
-            "events": _events(events, judge.events, film, prepared.constants, decider, judge.sizes),
+            **{each.statement.name: Finding(each.verdict is Verdict.HOLDS, each.verdict.value) for each in verdicts},
+            "events": _events(events, judge, film, prepared.constants),
             "stages": _stages(verdicts, judge.events, film.last),
-            "resolution": _resolution(verdicts),
+            "resolution": _resolution([each for each in verdicts if each.statement is not defined]),
         }
 
 
@@ -131,28 +130,18 @@ def _definition(observable: Observable) -> Claim:
     return Claim(observable[formula.indices] if formula.indices else observable, "==", formula.expression)
 
 
-def _finding(passed: bool, verdict: LemmaVerdict) -> Finding:
-    return Finding(passed, verdict.verdict.value)
-
-
-def _events(
-    events: Sequence[Event],
-    found: Mapping[str, int | None],
-    film: Film,
-    constants: Mapping[str, Any],
-    decider: Decider,
-    sizes: Mapping[str, int],
-) -> Finding:
-    """Every event again, by balls: true at its step, not true one step before; what never occurred is not true at the end."""
+def _events(events: Sequence[Event], judge: Judge, film: Film, constants: Mapping[str, Any]) -> Finding:
+    """Every event again, by balls: true at its step, false one step before; one that never occurred is false at the end."""
+    decider = Decider(film.state(0, constants), sizes=judge.sizes)
     for event in events:
-        step = found[event.name]
+        step = judge.events[event.name]
+        earliest = 0 if event.since is None else judge.events[event.since.name]
         expected: dict[int, Decision] = {film.last: "violated"} if step is None else {step: "holds", step - 1: "violated"}
-        earliest = 0 if event.since is None else found[event.since.name]
         for at, decision in expected.items():
             if earliest is None or at < earliest:
                 continue
-            if _decided(event, film.state(at, constants), at, decider, sizes) != decision:
-                return Finding(False, f"{event.name} is not {'true' if decision == 'holds' else 'false'} at step {at}")
+            if (found := _decided(event, film.state(at, constants), at, decider, judge.sizes)) != decision:
+                return Finding(False, f"{event.name}: {found} at step {at}, where it is not so")
     return Finding(True, "as decided by balls")
 
 
@@ -166,16 +155,39 @@ def _decided(event: Event, state: Mapping[str, Any], step: int, decider: Decider
 
 
 def _stages(verdicts: Sequence[LemmaVerdict], events: Mapping[str, int | None], last: int) -> Finding:
-    """Statements whose hypotheses always hold were checked at every step of their stage, and at no other."""
+    """No statement was checked outside its stage; one whose hypotheses always hold, at every step of it."""
     for verdict in verdicts:
-        for claim, wanted in _expected_steps(verdict, events, last):
-            always = all(given.share == 1.0 for given in verdict.hypotheses)
-            if claim > wanted or (always and claim < wanted):
-                return Finding(False, f"{verdict.statement.name} was checked at {claim} steps of {wanted}")
-    return Finding(True, "every step of a stage")
+        lemma = verdict.statement
+        assert isinstance(lemma, Lemma)
+        always = all(given.share == 1.0 for given in verdict.hypotheses)
+        for claim, found in zip(lemma.claims, verdict.claims, strict=True):
+            if not (depends_on_step(claim.lhs) or depends_on_step(claim.rhs)):
+                continue
+            steps = _steps_of(lemma, claim, events, last)
+            if found.checked_steps > steps or (always and found.checked_steps < steps):
+                return Finding(False, f"{lemma.name} was checked at {found.checked_steps} steps in place of {steps}")
+    return Finding(True, "every statement in its stage")
 
 
-def _expected_steps(
-    verdict: LemmaVerdict, events: Mapping[str, int | None], last: int
-) -> Iterator[tuple[int, int]]:
-    """For each claim that changes with the step: at how many it was checked, and how many its stage has."""
+def _steps_of(lemma: Lemma, claim: Claim, events: Mapping[str, int | None], last: int) -> int:
+    """How many steps of a run the claim is about."""
+    starts = [events[event.name] for each in (*lemma.claims, *lemma.given) for event in each.events]
+    if isinstance(lemma.stage.start, Event):
+        starts.append(events[lemma.stage.start.name])
+    end = None if lemma.stage.end is None else events[lemma.stage.end.name]
+    if None in starts:
+        return 0
+    first = max((step for step in starts if step is not None), default=0)
+    steps = (last if end is None else end) - first
+    return max(0, steps if claim.on_increments else steps + 1)
+
+
+def _resolution(verdicts: Sequence[LemmaVerdict]) -> Finding:
+    """The tolerances of all equalities are small beside their terms."""
+    coarsest = max(
+        ((claim.resolution, verdict.statement.name) for verdict in verdicts for claim in verdict.claims if claim.resolution),
+        default=(0.0, ""),
+    )
+    if coarsest[0] > SHARPEST:
+        return Finding(False, f"{coarsest[1]} tells apart no less than {coarsest[0]:.1g} of a term")
+    return Finding(True, "tolerances are small")

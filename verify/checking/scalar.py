@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from itertools import chain, product
-from math import ceil, floor
+from math import ceil, comb, floor, prod
 from typing import Any, Literal, NamedTuple
 
 from flint import arb, ctx, fmpq
@@ -42,6 +42,7 @@ from sympy import (
     diff,
     exp,
     expand,
+    expand_power_exp,
     factor,
     fraction,
     log,
@@ -63,16 +64,16 @@ Status = Literal["proved", "refuted", "undecided"]
 # variables.
 DERIVATIVES_IN_ONE = (1, 2, 6)
 DERIVATIVES_IN_MANY = (1, 2)
-# Expressions larger than this are not searched for a simpler form, which could take minutes.
-LARGEST_EXPANDED = 300
-LARGEST_FACTORED = 120
+# Expressions with more terms or operations are not rewritten or differentiated, which could take minutes.
+MOST_TERMS = 200
+MOST_OPERATIONS = 300
 LARGEST_POWER = 8
-LARGEST_DIFFERENTIATED = 300
 # No box reaches further than this without being the tail itself.
 FARTHEST_CUT = Integer(2) ** 1024
 DEEPEST_CUT = 400
 BOXES_BEFORE_TURNING = 16
 MOST_OPEN_KINKS = 3
+SCATTERED_POINTS = 63
 
 
 @dataclass(frozen=True)
@@ -432,10 +433,16 @@ def _expanded(expression: Expr) -> Expr:
     return expand(expression, power_exp=False, power_base=False, log=False)
 
 
-def _is_small(expression: Expr, operations: int) -> bool:
-    """Whether it is quick to expand."""
-    powers = (abs(node.exp) for node in expression.atoms(Pow) if node.exp.is_Integer)
-    return bool(expression.count_ops() <= operations and max(powers, default=0) <= LARGEST_POWER)
+@lru_cache(maxsize=50_000)
+def _terms(expression: Expr) -> int:
+    """Return how many terms an expression has at most when it is multiplied out."""
+    if expression.is_Add:
+        return sum(map(_terms, expression.args))
+    if expression.is_Mul:
+        return prod(map(_terms, expression.args))
+    if expression.is_Pow and expression.exp.is_Integer and expression.exp > 0:
+        return comb(_terms(expression.base) + int(expression.exp) - 1, int(expression.exp))
+    return max(map(_terms, expression.args), default=1)
 
 
 def _with_powers_merged(expression: Expr) -> Expr:
@@ -445,8 +452,8 @@ def _with_powers_merged(expression: Expr) -> Expr:
 def _as_fraction(expression: Expr) -> Expr:
     """Write an expression as one fraction, with exponentials for tanh, to show its sign in a tail."""
     exponentials = {node: 1 - 2 / (exp(2 * node.args[0]) + 1) for node in expression.atoms(tanh)}
-    numerator, denominator = fraction(together(expand(expression.xreplace(exponentials))))
-    return expand(numerator) / denominator
+    numerator, denominator = fraction(together(expand_power_exp(expression.xreplace(exponentials))))
+    return expand(numerator) / denominator if _terms(numerator) <= MOST_TERMS else expression
 
 
 def _near_upper_limits(expression: Expr) -> Expr:
@@ -482,20 +489,19 @@ def _factored(expression: Expr) -> Expr:
     return factor(polynomial).xreplace({symbol: node for node, symbol in unknowns.items()})
 
 
-_REWRITINGS: Sequence[tuple[Callable[[Expr], Expr], int]] = (
-    (_expanded, LARGEST_EXPANDED),
-    (_with_powers_merged, LARGEST_EXPANDED),
-    (_factored, LARGEST_FACTORED),
-    (_near_upper_limits, LARGEST_EXPANDED),
-    (_near_lower_limits, LARGEST_EXPANDED),
-    (_as_fraction, LARGEST_FACTORED),
+_REWRITINGS: Sequence[Callable[[Expr], Expr]] = (
+    _expanded,
+    _with_powers_merged,
+    _factored,
+    _near_upper_limits,
+    _near_lower_limits,
+    _as_fraction,
 )
 
 
 @lru_cache(maxsize=50_000)
 def _rewritten(expression: Expr, place: int) -> Expr:
-    rewriting, largest = _REWRITINGS[place]
-    return rewriting(expression) if _is_small(expression, largest) else expression
+    return _REWRITINGS[place](expression) if _terms(expression) <= MOST_TERMS else expression
 
 
 def _enclose_forms(expression: Expr, box: EnclosedBox, bits: int) -> Enclosure | None:
@@ -527,7 +533,7 @@ def _derivative(expression: Expr, variable: Symbol) -> Expr:
 @lru_cache(maxsize=10_000)
 def _simplifies_to_zero(expression: Expr) -> bool:
     """Whether an expression is 0 as a rational function of exponentials, logarithms and its variables."""
-    if not _is_small(expression, LARGEST_FACTORED):
+    if _terms(expression) > MOST_TERMS:
         return False
     logarithms = {node: log(1 + exp(node.args[0])) for node in expression.atoms(Softplus)}
     return bool(_as_fraction(expression.xreplace(logarithms)) == 0)
@@ -603,6 +609,17 @@ def _corners(box: Box) -> Iterator[dict[Symbol, Expr]]:
         yield dict(zip(box, corner, strict=True))
 
 
+def _scattered(box: Box) -> Iterator[dict[Symbol, Expr]]:
+    """Yield points all over a box: where a search without any proof would cut it."""
+    queue = deque([box])
+    for number in range(SCATTERED_POINTS):
+        box = queue.popleft()
+        middle = {variable: _cut(side) for variable, side in box.items()}
+        yield middle
+        variable = list(box)[number.bit_length() % len(box)]
+        queue.extend({**box, variable: part} for part in box[variable].parts(middle[variable]))
+
+
 # Reasons why a margin is nonnegative on a box.
 
 
@@ -646,7 +663,7 @@ def _is_shown(
         return len(kinks) <= MOST_OPEN_KINKS and _is_shown_for_both_signs(
             margin, box, strict, bits, derivatives
         )
-    return len(_operations(margin)) <= LARGEST_DIFFERENTIATED and any(
+    return len(_operations(margin)) <= MOST_OPERATIONS and any(
         _grows_from_face(margin, box, variable, from_low, strict, bits, derivatives)
         for variable, side in box.items()
         if not side.is_point and along in (None, variable)
@@ -812,8 +829,8 @@ class _Search:
     ) -> Outcome:
         """Search until the claim is shown on every box, is false at a point, or the boxes are used up."""
         first_boxes = self._first_boxes(touching)
-        for corner in chain.from_iterable(map(_corners, first_boxes)):
-            if witness := self._violation_at(corner, bits):
+        for point in chain(chain.from_iterable(map(_corners, first_boxes)), _scattered(self.box)):
+            if witness := self._violation_at(point, bits):
                 return Outcome("refuted", witness, looked_at, bits, "")
         queue = deque((box, 0) for box in first_boxes)
         finest, stuck = bits, None

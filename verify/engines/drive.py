@@ -1,6 +1,7 @@
 """Drives a dynamics stretch by stretch to its end, showing each stretch to observers."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -12,7 +13,7 @@ from verify.engines.schedule import Schedule
 from verify.engines.stretch import Dynamics, Stretch
 from verify.errors import RequestError
 
-STRETCH_STEPS = 256
+STRETCH_STEPS = 512
 STRETCH_BYTES = 64 * 2**20
 
 
@@ -39,7 +40,7 @@ class Observer(Protocol):
     """Sees every stretch of a run, in order."""
 
     def observe(self, stretch: Stretch, dynamics: Dynamics) -> None:
-        """Look at a stretch just made; `dynamics` stands at its last step."""
+        """Look at a stretch just made; `dynamics` is free to run it again."""
         ...
 
 
@@ -68,33 +69,54 @@ def drive(
     schedule: Schedule,
     observers: Sequence[Observer],
     interrupted: Callable[[], bool] = lambda: False,
+    judge: Observer | None = None,
 ) -> Ending:
     """Make steps until the goal is reached; memory does not grow with their number.
 
-    One thread: small matrix products lose by more, and the bits of a run must not depend on the machine's load.
+    The judge sees a stretch in a thread of its own while the next one is made; the observers see it after the judge. Both get a twin of
+    the dynamics, on which they can run a stretch again. The products use one thread: small ones lose by more, and the bits of a run
+    must not depend on the machine's load.
 
     Raises:
         RequestError: if the loss is not finite before any step is made.
     """
-    with threadpool_limits(limits=1):
+    twin = dynamics.twin()
+    with threadpool_limits(limits=1), ThreadPoolExecutor(max_workers=1) as thread:
+        stretch = _next_stretch(dynamics, goal, schedule)
         while True:
-            stretch = _next_stretch(dynamics, goal, schedule)
+            judged = None if judge is None else thread.submit(judge.observe, stretch, twin)
+            ending = _ending(stretch, goal)
+            following = _next_stretch(dynamics, goal, schedule) if ending is None else None
             try:
+                if judged is not None:
+                    judged.result()
                 for observer in observers:
-                    observer.observe(stretch, dynamics)
+                    observer.observe(stretch, twin)
             except StopRun as stop:
+                dynamics.restore(twin.save())
                 return stop.ending
-            loss = float(stretch.arrays["loss"][stretch.steps])
-            if not np.isfinite(loss):
-                if not stretch.last:
-                    raise RequestError("the loss at the start is not finite: the arrays leave the range of float64")
-                return Ending.DIVERGED
-            if loss <= goal.stopping_loss:
-                return Ending.TARGET
-            if stretch.last >= goal.horizon:
-                return Ending.LIMIT if goal.steps is None else Ending.STEPS
-            if interrupted():
-                return Ending.INTERRUPTED
+            if ending is None and interrupted():
+                ending = Ending.INTERRUPTED
+            if following is None or ending is not None:
+                if following is not None:
+                    dynamics.restore(following.start)
+                assert ending is not None
+                return ending
+            stretch = following
+
+
+def _ending(stretch: Stretch, goal: Goal) -> Ending | None:
+    """Why the run ends with this stretch, if it does."""
+    loss = float(stretch.arrays["loss"][stretch.steps])
+    if not np.isfinite(loss):
+        if not stretch.last:
+            raise RequestError("the loss at the start is not finite: the arrays leave the range of float64")
+        return Ending.DIVERGED
+    if loss <= goal.stopping_loss:
+        return Ending.TARGET
+    if stretch.last >= goal.horizon:
+        return Ending.LIMIT if goal.steps is None else Ending.STEPS
+    return None
 
 
 def _next_stretch(dynamics: Dynamics, goal: Goal, schedule: Schedule) -> Stretch:

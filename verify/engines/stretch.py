@@ -66,6 +66,10 @@ class Dynamics(Protocol):
         """Go back to a saved state."""
         ...
 
+    def twin(self) -> "Dynamics":
+        """The same dynamics with buffers of its own, so that both can run at one time."""
+        ...
+
     def instance(self) -> Any:
         """An instance whose start is the present state."""
         ...

@@ -4,6 +4,7 @@ Both give the same trajectory (`docs/reduction.md`); they differ in what a step 
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -60,7 +61,10 @@ def workspace(samples: int, tokens: int, distinct: int, rank: int) -> Workspace:
 
 
 class _Recorder:
-    """The buffers of a stretch, grown to the longest asked for; norms only where they are wanted."""
+    """The buffers of a stretch, grown to the longest asked for; norms only where they are wanted.
+
+    There are two sets that take turns: one stretch can be looked at while the next is made.
+    """
 
     def __init__(self, samples: int, tokens: int, distinct: int, rank: int, norms: bool) -> None:
         places = (samples, tokens)
@@ -94,8 +98,8 @@ class _Recorder:
             "pulled": np.empty((distinct, 2 * PROBES)),
             "after": np.empty((distinct, 2 * rank)),
         }
-        self._states = 0
-        self._take(0)
+        self._sets = [self._take(0), self._take(0)]
+        self._turn = 0
 
     def probe(self, rows: Array) -> Array:
         """Queries' or weights' rows (K, 2r) along the probe directions, (K, 2Z)."""
@@ -118,26 +122,26 @@ class _Recorder:
         return ITEM * sum(int(np.prod(shape)) for shape in shapes)
 
     def for_steps(self, steps: int) -> tuple[Recording, Norms]:
-        if steps + 1 > self._states:
-            self._take(steps + 1)
-        return self._recording, self._measured
+        """The set whose turn it is, long enough for so many steps."""
+        self._turn = 1 - self._turn
+        if steps + 1 > len(self._sets[self._turn][0].loss):
+            self._sets[self._turn] = self._take(steps + 1)
+        return self._sets[self._turn]
 
-    def _take(self, states: int) -> None:
-        self._states = states
-        self._recording = Recording(**{name: np.empty((states, *shape)) for name, shape in self._shapes.items()})
+    def _take(self, states: int) -> tuple[Recording, Norms]:
+        recording = Recording(**{name: np.empty((states, *shape)) for name, shape in self._shapes.items()})
         measured = states if self._norms else 0
-        self._measured = Norms(
-            **{name: np.empty((measured, *shape)) for name, shape in self._norm_shapes.items()}, **self._buffers
-        )
+        taken = {name: np.empty((measured, *shape)) for name, shape in self._norm_shapes.items()}
+        return recording, Norms(**taken, **self._buffers)
 
     def arrays(self, steps: int, value_rounding: Array) -> dict[str, Array]:
         """The observables of the states of a stretch of so many steps; increments have one entry less.
 
         `value_rounding` (P,) is what rounding can add to a recorded value beyond its last bit.
         """
-        arrays = {name: array[: steps + 1] for name, array in self._recording._asdict().items()}
+        recording, norms = self._sets[self._turn]
+        arrays = {name: array[: steps + 1] for name, array in recording._asdict().items()}
         if self._norms:
-            norms = self._measured
             arrays["query_square"], arrays["key_square"] = np.moveaxis(norms.square[: steps + 1], 2, 0)
             arrays["query_change"], arrays["key_change"] = np.moveaxis(norms.change[:steps], 2, 0)
             for name in ("query_drive", "key_drive", "query_overlap", "key_overlap", "balance", "balance_scale"):
@@ -248,6 +252,11 @@ class Reduced:
         self.step = saved[0]
         for mine, theirs in zip((self._states, self._values, self._dual, self._value_dual), saved[1:], strict=True):
             mine[...] = theirs
+
+    def twin(self) -> "Reduced":
+        """The same with buffers of its own."""
+        shared = (self._instance, self._table, self._gram, self._token_at, self._labels, self._frame, self._test)
+        return deepcopy(self, {id(each): each for each in shared})
 
     def instance(self) -> Instance:
         """The instance with its weights as they are now."""
@@ -391,6 +400,11 @@ class FullWeights:
         """Go back to a saved state."""
         self.step = saved[0]
         self._weights_qk[...], self._weights_v[...] = saved[1:]
+
+    def twin(self) -> "FullWeights":
+        """The same with buffers of its own."""
+        shared = (self._instance, self._tokens, self._transposed, self._token_at, self._labels, self._w_O, self._test)
+        return deepcopy(self, {id(each): each for each in shared})
 
     def instance(self) -> Instance:
         """The instance with its weights as they are now."""

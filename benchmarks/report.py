@@ -127,14 +127,15 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def _spread(spread: Spread) -> str:
+def _spread(spread: Spread, unit: str = "") -> str:
     digits = 2 if spread.median < 10 else 1 if spread.median < 100 else 0
-    return f"{spread.median:,.{digits}f} [{spread.low:,.{digits}f}, {spread.high:,.{digits}f}]"
+    median, low, high = (f"{number:,.{digits}f}" for number in (spread.median, spread.low, spread.high))
+    return f"{median}{unit} [{low}, {high}]"
 
 
 def _spread_of_time(spread: Spread) -> str:
     size, unit = _unit(spread.median)
-    return f"{spread.median / size:.3g} {unit} [{spread.low / size:.3g}, {spread.high / size:.3g}]"
+    return _spread(Spread(spread.median / size, spread.low / size, spread.high / size), f" {unit}")
 
 
 def _time(seconds: float) -> str:

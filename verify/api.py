@@ -56,7 +56,7 @@ def simulate(
     prepared = system.prepare_arrays(instance, validated(system.arrays_given, settings), 0, engine, [])
     schedule = Schedule(steps, every)
     schedule.require_memory(steps, prepared.dynamics.bytes_per_step)
-    collector = Collector(system.dimensions, schedule, system.test_quantities)
+    collector = Collector(system.dimensions, system.test_quantities)
     drive(prepared.dynamics, Goal(steps, 0.0, steps), schedule, [collector])
     collector.finish(prepared.dynamics)
     return trajectory_dataset(

@@ -188,7 +188,8 @@ def spread_settings(words: list[str]) -> list[str]:
 def main() -> None:
     """The entry point: one clear line and status 2 where a request is wrong."""
     try:
-        status = app(spread_settings(sys.argv[1:]) or ["--help"], standalone_mode=False)
+        words = spread_settings(sys.argv[1:]) or ["--help"]
+        status = app(words, prog_name="verify", standalone_mode=False)
     except RequestError as error:
         _refuse(str(error))
     except UsageError as error:

@@ -36,7 +36,7 @@ class Run:
     """A finished run.
 
     `stages` maps events to the step at which they occurred (`None`: never), `trajectory` is an `xarray.Dataset` of the recorded
-    states, `steps` the gradient steps made.
+    states, `states` those at the start, at events and at the end, `steps` the gradient steps made.
     """
 
     request: Request
@@ -45,6 +45,7 @@ class Run:
     steps: int
     stages: Mapping[str, int | None]
     trajectory: xarray.Dataset
+    states: Mapping[int, Mapping[str, Any]]
     judged: Sequence[LemmaVerdict]
     requirements: Sequence[Requirement]
     violation: LemmaViolation | None = None
@@ -136,7 +137,7 @@ def carry_out(
     schedule.require_memory(goal.horizon, dynamics.bytes_per_step)
     judge = Judge(system.name, [*system.lemmas(), *request.own_lemmas()], system.events(), prepared, strict)
     progress = Progress(goal)
-    collector = Collector(system.dimensions, schedule, system.test_quantities, wanted=judge.events_within)
+    collector = Collector(system.dimensions, system.test_quantities, wanted=judge.events_within)
     try:
         observers = [collector, *([progress] if show_progress else [])]
         ending = drive(dynamics, goal, schedule, observers, interrupted, judge)
@@ -163,6 +164,7 @@ def carry_out(
         stages=judge.events,
         trajectory=dataset,
         judged=judge.verdicts(),
+        states={step: collector.state(step) for step in (0, *judge.event_steps, dynamics.step)},
         requirements=condition_meter(system.condition(), prepared.constants, judge.sizes),
         violation=judge.violation,
     )

@@ -20,8 +20,8 @@ from verify.controls import Finding
 from verify.engines.stretch import Dynamics, Stretch
 from verify.systems.base import Array, Prepared, System
 
-SHARPEST = 1e-6
-"""An equality is tested if its tolerance is at most this share of its smallest term."""
+COARSEST = 1e-4
+"""An equality is tested only if its tolerance is below this share of its terms."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,10 @@ class Scene:
             judge.observe(film.advance(steps, -1.0, []), played)
         verdicts = judge.verdicts()
         return {
-            **{each.statement.name: Finding(each.verdict is Verdict.HOLDS, each.verdict.value) for each in verdicts},
+            **{
+                each.statement.name: Finding(each.verdict is Verdict.HOLDS, each.verdict.value)
+                for each in verdicts
+            },
             "events": _events(events, judge, film, prepared.constants),
             "stages": _stages(verdicts, judge.events, film.last),
             "resolution": _resolution([each for each in verdicts if each.statement is not defined]),
@@ -85,7 +88,8 @@ class Film:
         """Play the next `steps` steps."""
         first, steps = self.step, min(steps, self.last - self.step)
         states = {
-            name: array[first : first + steps + (len(array) > self.last)] for name, array in self._arrays.items()
+            name: array[first : first + steps + (len(array) > self.last)]
+            for name, array in self._arrays.items()
         }
         self.step += steps
         return Stretch(first, steps, states, first)
@@ -104,7 +108,10 @@ class Film:
 
     def state(self, step: int, constants: Mapping[str, Any]) -> dict[str, Any]:
         """Everything known of one step."""
-        return {**constants, **{name: array[step] for name, array in self._arrays.items() if step < len(array)}}
+        return {
+            **constants,
+            **{name: array[step] for name, array in self._arrays.items() if step < len(array)},
+        }
 
 
 def definitions(lemmas: Sequence[Lemma], recorded: Sequence[str]) -> Lemma:
@@ -136,7 +143,9 @@ def _events(events: Sequence[Event], judge: Judge, film: Film, constants: Mappin
     for event in events:
         step = judge.events[event.name]
         earliest = 0 if event.since is None else judge.events[event.since.name]
-        expected: dict[int, Decision] = {film.last: "violated"} if step is None else {step: "holds", step - 1: "violated"}
+        expected: dict[int, Decision] = (
+            {film.last: "violated"} if step is None else {step: "holds", step - 1: "violated"}
+        )
         for at, decision in expected.items():
             if earliest is None or at < earliest:
                 continue
@@ -145,9 +154,13 @@ def _events(events: Sequence[Event], judge: Judge, film: Film, constants: Mappin
     return Finding(True, "as decided by balls")
 
 
-def _decided(event: Event, state: Mapping[str, Any], step: int, decider: Decider, sizes: Mapping[str, int]) -> Decision:
+def _decided(
+    event: Event, state: Mapping[str, Any], step: int, decider: Decider, sizes: Mapping[str, int]
+) -> Decision:
     decisions = [
-        decider.decide(claim, state, dict(zip((index.name for index in claim.indices), place, strict=True)), step)
+        decider.decide(
+            claim, state, dict(zip((index.name for index in claim.indices), place, strict=True)), step
+        )
         for claim in event.claims
         for place in product(*(range(sizes[index.ranges_over.size]) for index in claim.indices))
     ]
@@ -165,7 +178,9 @@ def _stages(verdicts: Sequence[LemmaVerdict], events: Mapping[str, int | None], 
                 continue
             steps = _steps_of(lemma, claim, events, last)
             if found.checked_steps > steps or (always and found.checked_steps < steps):
-                return Finding(False, f"{lemma.name} was checked at {found.checked_steps} steps in place of {steps}")
+                return Finding(
+                    False, f"{lemma.name} was checked at {found.checked_steps} steps in place of {steps}"
+                )
     return Finding(True, "every statement in its stage")
 
 
@@ -185,9 +200,14 @@ def _steps_of(lemma: Lemma, claim: Claim, events: Mapping[str, int | None], last
 def _resolution(verdicts: Sequence[LemmaVerdict]) -> Finding:
     """The tolerances of all equalities are small beside their terms."""
     coarsest = max(
-        ((claim.resolution, verdict.statement.name) for verdict in verdicts for claim in verdict.claims if claim.resolution),
+        (
+            (claim.resolution, verdict.statement.name)
+            for verdict in verdicts
+            for claim in verdict.claims
+            if claim.resolution
+        ),
         default=(0.0, ""),
     )
-    if coarsest[0] > SHARPEST:
+    if coarsest[0] > COARSEST:
         return Finding(False, f"{coarsest[1]} tells apart no less than {coarsest[0]:.1g} of a term")
     return Finding(True, "tolerances are small")

@@ -18,7 +18,7 @@ from verify.engines.drive import Ending
 
 Refusal = Callable[..., str]
 
-TINY = ("--set", "N=2", "M=2", "d=1e6", "d_h=1e6", "test_samples=10")
+TINY = ("--set", "N=4", "M=3", "d=1e6", "d_h=1e6", "test_samples=10")
 VERIFY = (sys.executable, "-m", "verify")
 
 
@@ -65,7 +65,7 @@ def test_json_stands_alone_on_stdout(command: Any, tmp_path: Path) -> None:
     assert status == 0
     record = strict_json(out)
     assert record == strict_json((tmp_path / "run" / "verdicts.json").read_text())
-    assert record["problem"]["N"] == 2
+    assert record["problem"]["N"] == 4
     assert (record["seed"], record["steps"], record["engine"]) == (3, 20, "reduced")
     assert all(row["lemma"].startswith("benign-vit/") for row in record["verdicts"])
     assert "20 steps." in err
@@ -184,33 +184,27 @@ def test_a_process_is_refused_alike(words: tuple[str, ...], tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def started(*words: object, cwd: Path) -> tuple[subprocess.Popen[str], int]:
-    """A run whose progress shows on a terminal, which tells sooner than a pipe."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [*VERIFY, *map(str, words)], cwd=cwd, stdout=subprocess.PIPE, stderr=theirs, text=True
-    )
-    os.close(theirs)
-    return process, ours
-
-
 def test_an_interrupted_run_keeps_what_was_finished(tmp_path: Path) -> None:
-    words = ("run", "benign-vit", *TINY, "--steps", 10**9, "--out", "run", "--json")
-    process, terminal = started(*words, cwd=tmp_path)
-    try:
-        assert b"steps/s" in os.read(terminal, 4096)
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        os.close(terminal)
-    record = strict_json(out)
+    """Its progress shows on a terminal, which is told sooner than a pipe."""
+    words = ("run", "benign-vit", *TINY, "--steps", str(10**9), "--out", "run")
+    terminal, stderr = pty.openpty()
+    with subprocess.Popen([*VERIFY, *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=stderr) as process:
+        os.close(stderr)
+        try:
+            assert b"steps/s" in os.read(terminal, 4096)
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            os.close(terminal)
+    assert Ending.INTERRUPTED.value in out.decode()
+    record = strict_json((tmp_path / "run" / "verdicts.json").read_text())
     assert record["ending"] == Ending.INTERRUPTED.value
     assert 0 < record["steps"] < 10**9
     with xarray.open_dataset(tmp_path / "run" / "trajectory.nc") as dataset:
         assert int(dataset["step"][-1]) == record["steps"]
         assert dataset.attrs["ending"] == Ending.INTERRUPTED.value
-    assert {path.name for path in (tmp_path / "run").iterdir()} >= {"problem.toml", "verdicts.json"}
+    assert (tmp_path / "run" / "problem.toml").exists()
 
 
 def test_a_command_that_is_interrupted_otherwise_says_so(

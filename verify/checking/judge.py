@@ -142,9 +142,14 @@ class Judge:
         """Sizes of the index sets by their names, once a stretch was seen."""
         return self._session.sizes
 
+    @property
+    def event_steps(self) -> list[int]:
+        """The steps at which events occurred, ascending."""
+        return sorted({step for step in self.events.values() if step is not None})
+
     def events_within(self, stretch: Stretch) -> list[int]:
         """The steps of this stretch at which events occurred."""
-        return sorted({step for step in self.events.values() if step is not None and stretch.first <= step <= stretch.last})
+        return [step for step in self.event_steps if stretch.first <= step <= stretch.last]
 
     def _undetermined(self, lemma: Lemma) -> tuple[str, ...]:
         if not lemma.judged_in_a_run:
@@ -187,11 +192,9 @@ class Judge:
         """Everything that a state consists of, as exact numbers; what stretches do not hold is made again."""
         if self._state is None or self._state[0] != step:
             position = step - stretch.first
-            here = dynamics.save()
             dynamics.restore(stretch.start)
             dynamics.advance(position, -1.0, [])
             vectors = dynamics.vectors()
-            dynamics.restore(here)
             recorded = {name: np.array(array[position]) for name, array in stretch.arrays.items() if position < len(array)}
             self._state = step, {**self._constants, **recorded, **vectors}
         return self._state[1]

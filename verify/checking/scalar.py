@@ -37,7 +37,6 @@ from sympy import (
     Matrix,
     Max,
     Min,
-    Pow,
     Symbol,
     diff,
     exp,
@@ -45,6 +44,7 @@ from sympy import (
     expand_power_exp,
     factor,
     fraction,
+    gcd,
     log,
     oo,
     pi,
@@ -453,7 +453,7 @@ def _as_fraction(expression: Expr) -> Expr:
     """Write an expression as one fraction, with exponentials for tanh, to show its sign in a tail."""
     exponentials = {node: 1 - 2 / (exp(2 * node.args[0]) + 1) for node in expression.atoms(tanh)}
     numerator, denominator = fraction(together(expand_power_exp(expression.xreplace(exponentials))))
-    return expand(numerator) / denominator if _terms(numerator) <= MOST_TERMS else expression
+    return _factored(numerator) / _factored(denominator) if _terms(numerator) <= MOST_TERMS else expression
 
 
 def _near_upper_limits(expression: Expr) -> Expr:
@@ -476,17 +476,21 @@ def _factored(expression: Expr) -> Expr:
 
     sympy's own choice of unknowns would take `exp(10**9 x)` for a power of `exp(x)` with that exponent.
     """
-    unknowns: dict[Expr, Expr] = {}
-
-    def unknown(node: Expr) -> Expr:
-        multiple, rest = node.args[0].as_coeff_Mul() if isinstance(node, exp) else (Integer(1), None)
-        if rest is not None and multiple.is_Integer and abs(multiple) <= LARGEST_POWER:
-            return unknowns.setdefault(exp(rest), Dummy()) ** multiple
-        return unknowns.setdefault(node, Dummy())
-
     expanded = _expanded(expression)
-    polynomial = expanded.xreplace({node: unknown(node) for node in expanded.atoms(Function)})
-    return factor(polynomial).xreplace({symbol: node for node, symbol in unknowns.items()})
+    functions = expanded.atoms(Function)
+    unknowns = {function: Dummy() for function in functions}
+    multiples: dict[Expr, dict[Expr, Expr]] = {}
+    for function in functions:
+        if isinstance(function, exp):
+            multiple, rest = function.args[0].as_coeff_Mul()
+            multiples.setdefault(rest, {})[function] = multiple
+    meant = {unknown: function for function, unknown in unknowns.items()}
+    for rest, powers in multiples.items():
+        unit, base = reduce(gcd, powers.values()), Dummy()
+        if all(abs(multiple / unit) <= LARGEST_POWER for multiple in powers.values()):
+            unknowns |= {function: base ** (multiple / unit) for function, multiple in powers.items()}
+            meant[base] = exp(unit * rest)
+    return factor(expanded.xreplace(unknowns)).xreplace(meant)
 
 
 _REWRITINGS: Sequence[Callable[[Expr], Expr]] = (
@@ -664,7 +668,7 @@ def _is_shown(
             margin, box, strict, bits, derivatives
         )
     return len(_operations(margin)) <= MOST_OPERATIONS and any(
-        _grows_from_face(margin, box, variable, from_low, strict, bits, derivatives)
+        _grows_from_face(margin, box, variable, from_low, strict, bits, derivatives, enclosure.low)
         for variable, side in box.items()
         if not side.is_point and along in (None, variable)
         for from_low in (True, False)
@@ -681,9 +685,16 @@ def _is_shown_for_both_signs(margin: Expr, box: Box, strict: bool, bits: int, de
 
 
 def _grows_from_face(
-    margin: Expr, box: Box, variable: Symbol, from_low: bool, strict: bool, bits: int, derivatives: int
+    margin: Expr,
+    box: Box,
+    variable: Symbol,
+    from_low: bool,
+    strict: bool,
+    bits: int,
+    derivatives: int,
+    least: Any,
 ) -> bool:
-    """Whether a margin is nonnegative on a face and does not decrease from there across the box.
+    """Whether a margin, at least `least`, is nonnegative on a face and does not decrease across the box.
 
     At an open end of the domain the face itself does not count: zero is enough there if the margin then
     increases.
@@ -697,13 +708,14 @@ def _grows_from_face(
     if value is None or not _is_shown(margin, face, strict and not end_is_open, bits, derivatives):
         return False
     slope = _derivative(margin, variable) * (1 if from_low else -1)
-    touches = not value.positive
+    # Where the face is far from touching, smaller boxes do as well as further derivatives.
+    nearly_touches = not value.low * 16 > -least
     return _is_shown(
         slope,
         box,
         strict and end_is_open,
         bits,
-        derivatives - 1 if touches or not side.is_bounded else 0,
+        derivatives - 1 if nearly_touches or not side.is_bounded else 0,
         along=variable,
     )
 
@@ -915,10 +927,11 @@ def prove(
     if relation not in directions:
         raise ValueError(f"relation: {relation!r} is not allowed (allowed: {' '.join(directions)})")
     hints = {variable: [sympify(point) for point in points] for variable, points in (touching or {}).items()}
-    outcomes = [
-        _decided(sides, relation in ("<", ">"), domain, hints, bits, boxes) for sides in directions[relation]
-    ]
-    outcome = max(outcomes, key=lambda outcome: ("proved", "undecided", "refuted").index(outcome.status))
+    outcome = Outcome("proved", None, 0, bits, "")
+    for sides in directions[relation]:
+        found = _decided(sides, relation in ("<", ">"), domain, hints, bits, boxes)
+        if found.status == "refuted" or outcome.status == "proved":
+            outcome = found
     if outcome.witness is None:
         return outcome
     at = _enclosed(_point(outcome.witness), outcome.bits)

@@ -66,7 +66,7 @@ def print_gradients(table: GradientTable) -> None:
 def print_run(run: Run, stream: IO[str], saved: Path | None) -> None:
     """Print how a run ended, and its stages."""
     console = console_for(stream)
-    prepared, dataset = run.prepared, run.trajectory
+    prepared = run.prepared
     for note in prepared.notes:
         console.print(f"note: {note}", markup=False)
     console.print(
@@ -76,8 +76,7 @@ def print_run(run: Run, stream: IO[str], saved: Path | None) -> None:
     table = Table(title="Stages", title_justify="left")
     rows = []
     for stage, step in _stage_rows(run):
-        state = dataset.isel(step=list(dataset["step"].values).index(step))
-        rows.append((stage, f"{step:,}", run.request.system.summary({name: state[name].values for name in state})))
+        rows.append((stage, f"{step:,}", run.request.system.summary(run.states[step])))
     for column in ("stage", "step", *rows[0][2]):
         table.add_column(column, justify="left" if column == "stage" else "right")
     for stage, step_text, columns in rows:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from proofs.language import Claim, Event, Lemma, Statement
+from verify.controls import Control
 from verify.engines.stretch import Dynamics
 from verify.errors import RequestError
 
@@ -88,6 +89,10 @@ class System(Protocol):
 
     def condition(self) -> Mapping[str, tuple[str, Claim]]:
         """The requirements that its paper makes: name -> (as the paper says it, the claim)."""
+        ...
+
+    def controls(self) -> Sequence[Control]:
+        """Errors planted one at a time, each of which a check must catch."""
         ...
 
     def load_instance(self, path: Path) -> tuple[Any, list[str]]:

@@ -122,4 +122,5 @@ def rounding_bounds(instance: Instance) -> dict[str, float]:
     # Errors of the scores reach the attention as relative errors.
     score_terms = float((queries @ keys.transpose(0, 2, 1)).max())
     operations = samples * tokens**2 + 2 * (d + d_h) * (1.0 + score_terms) + 4 * tokens
-    return {name: float(operations * np.finfo(float).eps * terms.max()) for name, terms in absolute.items()}
+    underflow = float(np.finfo(float).tiny) / COMPLEX_STEP  # the complex step cannot see smaller derivatives
+    return {name: float(operations * np.finfo(float).eps * terms.max()) + underflow for name, terms in absolute.items()}

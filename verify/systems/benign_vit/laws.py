@@ -16,10 +16,10 @@ from verify.systems.benign_vit.problem import Problem
 LEVEL = 1e-6
 """Probability that a right draw is refuted, shared out evenly among the statistics of a law (Bonferroni)."""
 
-REDUCED_DRAWS, FULL_DRAWS = 800, 4000
+REDUCED_DRAWS, FULL_DRAWS = 1000, 4000
 
 PROBLEM = Problem(
-    N=2, M=3, d=10, d_h=20, SNR=2.0, C_p=2.0, sigma_h=0.3, sigma_V=0.5, w_O_norm=2.0, test_samples=1
+    N=2, M=3, d=16, d_h=16, SNR=2.0, C_p=2.0, sigma_h=0.3, sigma_V=0.5, w_O_norm=2.0, test_samples=1
 )
 """So small that a degree of freedom shows, and yet every part of a draw is a Bartlett factor."""
 
@@ -78,7 +78,9 @@ def _full_draws(count: int) -> Drawn:
     rng = np.random.Generator(np.random.PCG64(0))
     problem = PROBLEM
     X = np.zeros((count, problem.N + 1, problem.M, problem.d))
-    X[:, :, 1:, 2:] = problem.sigma_p * rng.standard_normal((count, problem.N + 1, problem.M - 1, problem.d - 2))
+    X[:, :, 1:, 2:] = problem.sigma_p * rng.standard_normal(
+        (count, problem.N + 1, problem.M - 1, problem.d - 2)
+    )
     X[:, :, 1] *= problem.C_p
     signal = problem.SNR * problem.sigma_p * np.sqrt(problem.d)
     test_class = rng.integers(2, size=count)
@@ -105,10 +107,10 @@ def _full_draws(count: int) -> Drawn:
 def _problem_statistics(drawn: Drawn) -> dict[str, Array]:
     """Sample 0 has label +1, sample 1 has -1; token 0 is the signal, 1 the large noise."""
     inner, score, value = drawn.inner, drawn.score, drawn.value
+    large = inner[:, 0, 1, 0, 1] + inner[:, 1, 1, 1, 1]
     return {
-        "signal norm": inner[:, 0, 0, 0, 0],
-        "large noise norms": inner[:, 0, 1, 0, 1] + inner[:, 1, 1, 1, 1],
-        "small noise norms": inner[:, 0, 2, 0, 2] + inner[:, 1, 2, 1, 2],
+        "large noise norms": large,
+        "noise norms": large / PROBLEM.C_p**2 + inner[:, 0, 2, 0, 2] + inner[:, 1, 2, 1, 2],
         "noise overlap": inner[:, 0, 1, 1, 1],
         "signal score": score[:, 0, 0, 0, 0],
         "score between the signals": score[:, 0, 0, 1, 0],

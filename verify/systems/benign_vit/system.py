@@ -10,6 +10,7 @@ from proofs.benign_vit import statements
 from proofs.benign_vit.condition import CONDITION
 from proofs.benign_vit.stages import EVENTS
 from proofs.language import Claim, Event, Lemma, Statement
+from verify.controls import Control
 from verify.engines.memory import require_memory
 from verify.errors import RequestError
 from verify.statistics import clopper_pearson, mean_interval
@@ -112,6 +113,12 @@ class BenignVit:
     def condition(self) -> dict[str, tuple[str, Claim]]:
         """The requirements of the paper's condition."""
         return CONDITION
+
+    def controls(self) -> list[Control]:
+        """Errors easy and subtle, and the check that must catch each."""
+        from verify.systems.benign_vit.controls import controls
+
+        return controls(self)
 
     def load_instance(self, path: Path) -> tuple[Instance, list[str]]:
         """An instance from an `.npz` file."""
@@ -235,9 +242,9 @@ def _prepared(
     table = TokenTable.of(instance)
     with np.errstate(over="ignore", invalid="ignore"):  # told at the first state, where the loss is not finite
         dynamics = _DYNAMICS[engine](instance, table, test, checked)
-    constants = {}
-    if checked:
-        constants = statement_data(instance, table, problem, dynamics.directions, dynamics.balance_terms)
+        constants = {}
+        if checked:
+            constants = statement_data(instance, table, problem, dynamics.directions, dynamics.balance_terms)
     return Prepared(
         problem=problem,
         instance=instance,

@@ -37,9 +37,9 @@ class Meeting:
 
 
 MEETINGS = (
-    Meeting(d=2_000, d_h=64, target=50.0, compared=20, rounds=15),
+    Meeting(d=2_000, d_h=64, target=50.0, compared=20, rounds=11),
     Meeting(d=2_000, d_h=1_024, target=250.0, compared=20, rounds=11),
-    Meeting(d=20_000, d_h=1_024, target=3_000.0, compared=6, rounds=5),
+    Meeting(d=20_000, d_h=1_024, target=3_000.0, compared=4, rounds=5),
 )
 
 

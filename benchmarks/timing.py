@@ -47,7 +47,7 @@ def ratios(times: Array, to: int) -> list[Spread]:
 
 
 def _steps_of_a_turn(contestant: Contestant) -> int:
-    steps = 2
+    steps = 1
     while steps < MOST_STEPS and _turn(contestant, steps) < TURN_SECONDS / 2.0:
         steps *= 2
     return steps

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import __future__
-
 import inspect
 import sys
 import textwrap
@@ -77,7 +75,7 @@ def edit(owner: Any, name: str, old: str, new: str) -> Plant:
 
 
 def edited(function: Callable[..., Any], old: str, new: str) -> Callable[..., Any]:
-    """A function made of another one's source, with one text in place of another; it lives in the same module.
+    """A function made of another one's source, one text in place of another; it lives in the same module.
 
     Raises:
         ValueError: if the old text does not occur exactly once.
@@ -86,8 +84,8 @@ def edited(function: Callable[..., Any], old: str, new: str) -> Callable[..., An
     if (found := source.count(old)) != 1:
         raise ValueError(f"{function.__qualname__}: {old!r} occurs {found} times in its source, not once")
     namespace: dict[str, Any] = {}
-    flags = __future__.annotations.compiler_flag
-    code = compile(source.replace(old, new), f"<{function.__qualname__}, edited>", "exec", flags, True)
+    name = f"<{function.__qualname__}, edited>"
+    code = compile(source.replace(old, new), name, "exec", annotations.compiler_flag, dont_inherit=True)
     exec(code, vars(sys.modules[function.__module__]), namespace)
     changed: Callable[..., Any] = namespace[function.__name__]
     return changed
@@ -150,7 +148,7 @@ class Found:
 
 
 def run_controls(system: System) -> list[Found]:
-    """Plant the errors of a system one by one, and look; what a check says without an error is found first."""
+    """Plant the errors of a system one by one, and look at each; every check looks without an error first."""
     clean: dict[Look, Mapping[str, Finding]] = {}
     found = []
     with threadpool_limits(limits=1), np.errstate(all="ignore"):

@@ -1,11 +1,11 @@
-"""Small runs on which every check looks that needs to know no system: statements, definitions, events, stages."""
+"""Small runs, and the checks that know no system: statements, definitions, events, stages, tolerances."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import accumulate, product
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,8 @@ COARSEST = 1e-4
 class Scene:
     """A small run: its statements, and the checks of the machine that judges them.
 
-    `prepare` draws the problem, `stretches` are the numbers of steps between two looks; only the `lemmas` are judged; `within` is
-    entered for the run, to make it of plain functions, say.
+    `prepare` sets up its problem; it is judged in stretches of so many steps as `stretches` says, on the
+    `lemmas` alone. It is made `within` a context, that of plain functions, say.
     """
 
     system: System
@@ -48,7 +48,8 @@ class Scene:
         events = self.system.events()
         played: Any = film
         judge = Judge(self.system.name, [*lemmas, defined], events, replace(prepared, dynamics=played))
-        for steps in self.stretches:
+        for first, steps in zip(accumulate(self.stretches, initial=0), self.stretches, strict=False):
+            film.restore(first)
             judge.observe(film.advance(steps, -1.0, []), played)
         verdicts = judge.verdicts()
         return {
@@ -94,10 +95,6 @@ class Film:
         self.step += steps
         return Stretch(first, steps, states, first)
 
-    def save(self) -> int:
-        """The present step."""
-        return self.step
-
     def restore(self, saved: int) -> None:
         """Wind to a step."""
         self.step = saved
@@ -138,7 +135,7 @@ def _definition(observable: Observable) -> Claim:
 
 
 def _events(events: Sequence[Event], judge: Judge, film: Film, constants: Mapping[str, Any]) -> Finding:
-    """Every event again, by balls: true at its step, false one step before; one that never occurred is false at the end."""
+    """Every event again, by balls: true at its step, false one before; one that never came, false at last."""
     decider = Decider(film.state(0, constants), sizes=judge.sizes)
     for event in events:
         step = judge.events[event.name]

@@ -453,7 +453,7 @@ def _as_fraction(expression: Expr) -> Expr:
     """Write an expression as one fraction, with exponentials for tanh, to show its sign in a tail."""
     exponentials = {node: 1 - 2 / (exp(2 * node.args[0]) + 1) for node in expression.atoms(tanh)}
     numerator, denominator = fraction(together(expand_power_exp(expression.xreplace(exponentials))))
-    return _factored(numerator) / _factored(denominator) if _terms(numerator) <= MOST_TERMS else expression
+    return _factored(numerator) / denominator if _terms(numerator) <= MOST_TERMS else expression
 
 
 def _near_upper_limits(expression: Expr) -> Expr:

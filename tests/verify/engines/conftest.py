@@ -1,6 +1,7 @@
 """A dynamics that needs no system: its loss is a function of the step."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,9 @@ class Scripted:
 
     def restore(self, saved: Any) -> None:
         self.step = saved
+
+    def twin(self) -> "Scripted":
+        return copy(self)
 
     def test_outputs(self, kept: Any) -> tuple[np.ndarray, np.ndarray] | None:
         return np.ones(1), np.array([float(kept)])

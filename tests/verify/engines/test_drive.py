@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from verify.engines import drive as driving
 from verify.engines.collect import Collector
-from verify.engines.drive import Ending, Goal, StopRun, drive
+from verify.engines.drive import STRETCH_STEPS, Ending, Goal, StopRun, drive
 from verify.engines.schedule import Schedule
 from verify.engines.stretch import Stretch
 from verify.errors import RequestError
@@ -20,8 +20,11 @@ class Watcher:
         self.seen: list[tuple[int, int]] = []
 
     def observe(self, stretch: Stretch, dynamics: Any) -> None:
-        assert dynamics.step == stretch.last
         self.seen.append((stretch.first, stretch.last))
+        # Whatever an observer does with the twin that it is given, the run goes on undisturbed.
+        dynamics.restore(stretch.start)
+        again = dynamics.advance(stretch.steps, -1.0, [])
+        np.testing.assert_array_equal(again.arrays["loss"], stretch.arrays["loss"])
 
 
 def halving(step: int) -> float:
@@ -33,7 +36,7 @@ def flat(step: int) -> float:
 
 
 def test_counted_steps_are_made_exactly_and_never_stop_early(scripted: Any) -> None:
-    for steps in (0, 1, 2, 255, 256, 257, 1000):
+    for steps in (0, 1, STRETCH_STEPS - 1, STRETCH_STEPS, STRETCH_STEPS + 1, 3000):
         dynamics = scripted(halving)
         assert drive(dynamics, Goal(steps, 1.0, 10), Schedule(steps), []) is Ending.STEPS
         assert dynamics.step == steps
@@ -73,19 +76,43 @@ def test_an_interruption_keeps_the_stretch_that_was_made(scripted: Any) -> None:
     dynamics, asked = scripted(flat), iter([False, True])
     ending = drive(dynamics, Goal(10_000, 0.0, 10_000), Schedule(10_000), [], lambda: next(asked))
     assert ending is Ending.INTERRUPTED
-    assert dynamics.step == 2 * driving.STRETCH_STEPS
+    assert dynamics.step == 2 * STRETCH_STEPS, "what was made beyond is not counted"
 
 
 def test_a_finished_run_is_not_interrupted(scripted: Any) -> None:
     assert drive(scripted(flat), Goal(10, 0.0, 10), Schedule(10), [], lambda: True) is Ending.STEPS
 
 
-def test_an_observer_can_stop_the_run(scripted: Any) -> None:
-    class Stopper:
-        def observe(self, stretch: Stretch, dynamics: Any) -> None:
+class Stopper:
+    """Stops the run in its second stretch."""
+
+    STEP = STRETCH_STEPS + 44
+
+    def observe(self, stretch: Stretch, dynamics: Any) -> None:
+        if stretch.last >= self.STEP:
+            dynamics.restore(self.STEP)
             raise StopRun(Ending.VIOLATED)
 
-    assert drive(scripted(flat), Goal(10, 0.0, 10), Schedule(10), [Stopper()]) is Ending.VIOLATED
+
+@pytest.mark.parametrize("judges", [True, False])
+def test_a_judge_or_an_observer_can_stop_the_run_at_a_step(judges: bool, scripted: Any) -> None:
+    dynamics, watcher, steps = scripted(flat), Watcher(), 4 * STRETCH_STEPS
+    observers = [watcher] if judges else [watcher, Stopper()]
+    judge = Stopper() if judges else None
+    assert (
+        drive(dynamics, Goal(steps, 0.0, steps), Schedule(steps), observers, judge=judge) is Ending.VIOLATED
+    )
+    assert dynamics.step == Stopper.STEP
+    assert len(watcher.seen) == (1 if judges else 2), "observers see a stretch after its judge"
+
+
+def test_a_judge_that_fails_fails_the_run(scripted: Any) -> None:
+    class Broken:
+        def observe(self, stretch: Stretch, dynamics: Any) -> None:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        drive(scripted(flat), Goal(1000, 0.0, 1000), Schedule(1000), [], judge=Broken())
 
 
 budgets = st.integers(1, 600)
@@ -102,12 +129,16 @@ def test_every_state_is_seen_and_every_due_state_kept_within_the_memory_allowed(
 ) -> None:
     dynamics = scripted(halving, state_bytes, kept_bytes)
     schedule = Schedule(steps, every)
-    watcher = Watcher()
-    collector = Collector(["loss", "power"], schedule, lambda labels, outputs: {"outputs": float(outputs[0])})
+    watcher, judge = Watcher(), Watcher()
+    collector = Collector(["loss", "power"], lambda labels, outputs: {"outputs": float(outputs[0])})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(driving, "STRETCH_BYTES", 1200)
-        assert drive(dynamics, Goal(steps, 0.0, steps), schedule, [watcher, collector]) is Ending.STEPS
+        assert (
+            drive(dynamics, Goal(steps, 0.0, steps), schedule, [watcher, collector], judge=judge)
+            is Ending.STEPS
+        )
     collector.finish(dynamics)
+    assert judge.seen == watcher.seen
     firsts, lasts = zip(*watcher.seen, strict=True)
     assert firsts[0] == 0
     assert lasts[-1] == steps

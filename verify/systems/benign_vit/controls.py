@@ -19,37 +19,33 @@ from proofs.language.recurrence import Member
 from verify.checking.compile import Result
 from verify.checking.run import Run
 from verify.controls import Control, Finding, Look, Plant, edit
+from verify.engines.stretch import Dynamics
 from verify.gradients import compare_gradients
 from verify.io.request import Request
 from verify.scenes import Scene
 from verify.systems.base import Prepared, System
 from verify.systems.benign_vit import compiled, draw, dynamics, kernels, observed, system, testing
+from verify.systems.benign_vit.gradients import WEIGHTS
 from verify.systems.benign_vit.instance import Instance
 from verify.systems.benign_vit.kernels import Array
 from verify.systems.benign_vit.laws import look_at_laws
 from verify.systems.benign_vit.problem import ArraysGiven, Problem
 
-BENIGN = Problem(
-    N=4,
-    M=3,
-    d=200,
-    d_h=10**6,
-    SNR=20.0,
-    w_O_norm=2.0,
-    sigma_h=1.25e-3,
-    sigma_V=5e-4,
-    r=40.0,
-    loss_target=0.56,
-    test_samples=0,
+BENIGN = Problem.model_validate(
+    {"N": 4, "M": 3, "d": 200, "d_h": 10**6, "SNR": 20.0, "w_O_norm": 2.0, "test_samples": 0}
+    | {"sigma_h": 1.25e-3, "sigma_V": 5e-4, "r": 40.0, "loss_target": 0.56}
 )
 """Everything moves, and every event comes, within 30 steps."""
 
 STRETCHES = (12, 18)
 
-SMALL = Problem(
-    N=3, M=3, d=20, d_h=24, SNR=2.0, C_p=2.0, sigma_h=0.4, sigma_V=0.4, w_O_norm=2.0, test_samples=4
+SMALL = Problem.model_validate(
+    {"N": 3, "M": 3, "d": 20, "d_h": 24, "SNR": 2.0, "C_p": 2.0, "w_O_norm": 2.0, "test_samples": 4}
+    | {"sigma_h": 0.4, "sigma_V": 0.4}
 )
 """Drawn in full, and everything is of order one."""
+
+ENGINE_STEPS = 10
 
 AGREEMENT = 1e-9
 """Largest difference of the two engines, relative to the largest entry."""
@@ -58,9 +54,8 @@ AGREEMENT = 1e-9
 def controls(of: System) -> list[Control]:
     """All of them, kind by kind."""
     run = _scene(of, lambda: of.prepare(BENIGN, 0, "reduced", checked=True), exact, bounds, stage_two)
-    given = partial(
-        of.prepare_arrays, given=ArraysGiven(test_samples=0), seed=0, engine="reduced", checked=True
-    )
+    untested = ArraysGiven.model_validate({"test_samples": 0})
+    given = partial(of.prepare_arrays, given=untested, seed=0, engine="reduced", checked=True)
     one_row = _scene(of, lambda: given(ONE_ROW), bounds)
     crossing = _scene(of, lambda: given(CROSSING), stage_two)
     one_key = _scene(of, lambda: given(ONE_KEY), stage_one)
@@ -89,8 +84,12 @@ def uncompiled() -> Iterator[None]:
     """Kernels as they are in `kernels` now, without compilation."""
     with ExitStack() as stack:
         for name in [name for name in vars(compiled) if hasattr(kernels, name)]:
-            stack.enter_context(Plant(compiled, name, lambda _, name=name: getattr(kernels, name)).planted())
+            stack.enter_context(Plant(compiled, name, partial(_plain, name)).planted())
         yield
+
+
+def _plain(name: str, _: Any) -> Any:
+    return getattr(kernels, name)
 
 
 # Other looks.
@@ -105,31 +104,24 @@ def look_at_gradients(of: System) -> dict[str, Finding]:
 
 
 def look_at_engines(of: System) -> dict[str, Finding]:
-    """Both engines on the same arrays: what they record, their weights and test outputs after some steps."""
-    steps = 10
-    seen = []
+    """Both engines on the same arrays: what they record, their weights and their test outputs."""
     with uncompiled():
-        for engine in ("reduced", "weights"):
-            prepared = of.prepare(SMALL, 0, engine, checked=True)
-            stretch = prepared.dynamics.advance(steps, -1.0, [steps])
-            weights, outputs = (
-                prepared.dynamics.instance(),
-                prepared.dynamics.test_outputs(stretch.kept[steps]),
-            )
-            named = {name: stretch.arrays[name] for name in ("score", "value", "output")}
-            seen.append(
-                {
-                    **named,
-                    "W_Q": weights.W_Q,
-                    "W_K": weights.W_K,
-                    "W_V": weights.W_V,
-                    "test outputs": outputs[1],
-                }
-            )
-    for name, wanted in seen[1].items():
-        if not np.abs(seen[0][name] - wanted).max() <= AGREEMENT * np.abs(wanted).max():
+        reduced, weights = (_seen(of.prepare(SMALL, 0, engine).dynamics) for engine in of.engines)
+    for name, wanted in weights.items():
+        if not np.abs(reduced[name] - wanted).max() <= AGREEMENT * np.abs(wanted).max():
             return {"engines": Finding(False, f"differ in {name}")}
     return {"engines": Finding(True, "agree")}
+
+
+def _seen(dynamics: Dynamics) -> dict[str, Array]:
+    stretch = dynamics.advance(ENGINE_STEPS, -1.0, [ENGINE_STEPS])
+    tested, instance = dynamics.test_outputs(stretch.kept[ENGINE_STEPS]), dynamics.instance()
+    assert tested is not None
+    return {
+        **{name: stretch.arrays[name] for name in ("score", "value", "output")},
+        **{name: getattr(instance, name) for name in WEIGHTS},
+        "test outputs": tested[1],
+    }
 
 
 # Errors of the kernels.
@@ -581,7 +573,7 @@ ONE_KEY = Instance(
     w_O=np.array([1.0]),
     step_size=0.1,
 )
-"""All queries are one, and so are all keys but those that vanish; the key's value stands against the others: it is pulled hard."""
+"""One query, and one key that does not vanish: its value stands against the others, so it is pulled hard."""
 
 
 def _changed(lemma: Lemma, change: Callable[[Any], Any]) -> Plant:

@@ -18,8 +18,9 @@ LEVEL = 1e-6
 
 REDUCED_DRAWS, FULL_DRAWS = 1000, 4000
 
-PROBLEM = Problem(
-    N=2, M=3, d=16, d_h=16, SNR=2.0, C_p=2.0, sigma_h=0.3, sigma_V=0.5, w_O_norm=2.0, test_samples=1
+PROBLEM = Problem.model_validate(
+    {"N": 2, "M": 3, "d": 16, "d_h": 16, "SNR": 2.0, "C_p": 2.0, "w_O_norm": 2.0, "test_samples": 1}
+    | {"sigma_h": 0.3, "sigma_V": 0.5}
 )
 """So small that a degree of freedom shows, and yet every part of a draw is a Bartlett factor."""
 
@@ -27,8 +28,9 @@ PROBLEM = Problem(
 class Drawn(NamedTuple):
     """What is seen of many draws; the leading axis counts them.
 
-    Inner products of tokens (N, M, N, M), scores (N, M, N, M) of every key for every query, and values (N, M) of the training
-    samples; of a test sample the inner products with their tokens and the scores of their keys (M, N, M), its own scores (M, M) and values (M,).
+    Of the training samples: inner products of tokens, scores of every key for every query (N, M, N, M), and
+    values (N, M). Of a test sample: inner products with their tokens, scores of their keys (M, N, M), its own
+    scores (M, M) and values (M,).
     """
 
     inner: Array

@@ -106,11 +106,21 @@ def test_attention_gradient_is_the_softmax_jacobian_times_values(
 
 
 @both_forms
-@given(matrix=small(3, 4))
-def test_row_squares(form: Any, matrix: np.ndarray) -> None:
-    squares = np.empty(3)
-    form(kernels.row_squares)(matrix.copy(), np.ones(4), squares)
-    assert_close(squares, np.sum(matrix**2, axis=1))
+@given(row=st.integers(0, 40).flatmap(small))
+def test_square_norm(form: Any, row: np.ndarray) -> None:
+    assert_close(form(kernels.square_norm)(row), np.sum(row**2))
+
+
+@both_forms
+@given(states=small(3, 4), increment=small(3, 4), dual=small(3, 4), direction=small(3, 4))
+def test_descend_adds_and_keeps_the_difference_that_was_made(
+    form: Any, states: np.ndarray, increment: np.ndarray, dual: np.ndarray, direction: np.ndarray
+) -> None:
+    moved, difference, total = states.copy(), increment.copy(), dual.copy()
+    form(kernels.descend)(moved, difference, total, direction)
+    np.testing.assert_array_equal(moved, states + increment)
+    np.testing.assert_array_equal(difference, (states + increment) - states)
+    np.testing.assert_array_equal(total, dual + direction)
 
 
 class Observables:
@@ -179,7 +189,7 @@ def test_one_pass_forward_and_backward(form: Any, instance: Instance) -> None:
     wanted = Observables(instance)
     loss = form(kernels.forward)(states, values, table.token_at, instance.y, work)
     form(kernels.drive)(work)
-    form(kernels.backward)(table.token_at, instance.y, work)
+    form(kernels.backward)(table.token_at, instance.y, 1.0, work)
     assert_close(loss, wanted.loss, TERMS)
     names = ("queries", "keys", "score", "attention", "token_value", "output", "loss_derivative", "pull")
     for name in (*names, "query_drive", "key_drive"):
@@ -251,27 +261,64 @@ def test_steps_and_all_that_is_recorded_of_them(form: Any, engine: Any, instance
                 assert_close(change**2, np.sum((after - vectors) ** 2, axis=2), SQUARED_TERMS)
 
 
+def balance(state: Observables, directions: np.ndarray) -> np.ndarray:
+    """`|W_Q z|^2 - |W_K z|^2` for each probe direction z."""
+    by_query, by_key = state.instance.W_Q @ directions, state.instance.W_K @ directions
+    return np.asarray(np.sum(by_query**2, axis=0) - np.sum(by_key**2, axis=0))
+
+
 @both_forms
+@pytest.mark.parametrize("engine", [Reduced, FullWeights])
 @given(instance=st.from_type(Instance))
-def test_kept_directions_rebuild_the_weights(form: Any, instance: Instance) -> None:
-    """`W(t) = W(0) + sum_p x_p dual_p^T`: what test samples of a reduced run rest on."""
+def test_probes_and_the_balance_of_queries_and_keys(form: Any, engine: Any, instance: Instance) -> None:
     table = TokenTable.of(instance)
     wanted = Observables.trajectory(instance, STEPS)
+    dynamics = engine(instance, table, None, norms=True)
+    directions = dynamics.directions
+    if len(directions) < instance.W_Q.shape[1]:  # the reduced engine follows fewer, turned directions
+        return
     with made_by(form):
-        reduced = Reduced(instance, table, None).advance(STEPS, -1.0, [STEPS])
-        weights = FullWeights(instance, table, None).advance(STEPS, -1.0, [STEPS])
-    last = wanted[-1].instance
-    _, value_dual = reduced.kept[STEPS]
-    assert_close(instance.W_V + np.outer(table.tokens.T @ value_dual, instance.w_O), last.W_V, TERMS)
-    weights_qk, weights_v = weights.kept[STEPS]
-    assert_close(weights_qk, np.hstack([last.W_Q, last.W_K]), TERMS)
-    assert_close(weights_v, last.W_V, TERMS)
-    dual, _ = reduced.kept[STEPS]
-    moved = table.tokens.T @ dual
-    heads = moved.shape[1] // 2
-    if heads == instance.W_Q.shape[1]:
-        assert_close(instance.W_Q + moved[:, :heads], last.W_Q, TERMS)
-        assert_close(instance.W_K + moved[:, heads:], last.W_K, TERMS)
+        found = dynamics.advance(STEPS, -1.0, []).arrays
+    for t, state in enumerate(wanted):
+        drift = balance(state, directions) - balance(wanted[0], directions)
+        assert_close(found["balance"][t], drift, SQUARED_TERMS)
+        assert np.all(found["balance_scale"][t] >= np.abs(found["balance"][t]))
+        for side, vectors in (("query", state.queries), ("key", state.keys)):
+            assert_close(found[f"{side}_probe"][t, table.token_at], vectors @ directions, TERMS)
+
+
+@both_forms
+@pytest.mark.parametrize("engine", [Reduced, FullWeights])
+@given(instance=st.from_type(Instance))
+def test_the_present_weights_come_back(form: Any, engine: Any, instance: Instance) -> None:
+    """For the reduced engine: `W(t) = W(0) + sum_p x_p dual_p^T`, on which its test samples rest too."""
+    wanted = Observables.trajectory(instance, STEPS)[-1].instance
+    dynamics = engine(instance, TokenTable.of(instance), None)
+    with made_by(form):
+        dynamics.advance(STEPS, -1.0, [])
+    found = dynamics.instance()
+    for name in ("X", "y", "w_O"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(instance, name))
+    for name in ("W_Q", "W_K", "W_V"):
+        assert_close(getattr(found, name), getattr(wanted, name), TERMS)
+
+
+@pytest.mark.parametrize("engine", [Reduced, FullWeights])
+@given(instance=st.from_type(Instance))
+def test_a_twin_goes_the_same_way_and_disturbs_nothing(engine: Any, instance: Instance) -> None:
+    dynamics = engine(instance, TokenTable.of(instance), None, norms=True)
+    first = dynamics.advance(2, -1.0, [])
+    seen = {name: array.copy() for name, array in first.arrays.items()}
+    twin = dynamics.twin()
+    second = {name: array.copy() for name, array in dynamics.advance(2, -1.0, []).arrays.items()}
+    for name, array in twin.advance(2, -1.0, []).arrays.items():
+        np.testing.assert_array_equal(array, second[name], err_msg=name)
+    twin.restore(first.start)
+    for name, array in twin.advance(2, -1.0, []).arrays.items():
+        np.testing.assert_array_equal(array, seen[name], err_msg=name)
+    # One stretch can be looked at while the next is made, or made again by the twin.
+    for name, array in first.arrays.items():
+        np.testing.assert_array_equal(array, seen[name], err_msg=name)
 
 
 @pytest.mark.parametrize("engine", [Reduced, FullWeights])

@@ -296,8 +296,8 @@ class Reference:
             return mpmath.log(1 + mpmath.exp(parts()[0]))
         if isinstance(node, sympy.Rational):
             return mpmath.mpf(int(node.p)) / int(node.q)
-        if node == pi:
-            return +mpmath.pi
+        if node in (pi, sympy.E):
+            return +mpmath.pi if node == pi else +mpmath.e
         plain = {sympy.exp: mpmath.exp, sympy.log: mpmath.log, sympy.tanh: mpmath.tanh, sympy.Abs: abs}
         if type(node) in plain:
             return plain[type(node)](parts()[0])

@@ -182,6 +182,8 @@ class Judge:
 
     def _end_at(self, violation: LemmaViolation, stretch: Stretch, dynamics: Dynamics) -> None:
         """Take the run back to the violation, and keep an instance that repeats it."""
+        last = violation.place.step
+        self.events = {name: None if step is None or step > last else step for name, step in self.events.items()}
         dynamics.restore(stretch.start)
         dynamics.advance(violation.place.step - stretch.first, -1.0, [])
         looks_back = bool(violation.claim.events) or violation.claim.remembers

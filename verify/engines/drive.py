@@ -1,7 +1,7 @@
 """Drives a dynamics stretch by stretch to its end, showing each stretch to observers."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -29,7 +29,7 @@ class Ending(Enum):
 
 
 class StopRun(Exception):
-    """Raised by an observer to end the run at a step of the stretch it was shown."""
+    """Raised by a judge to end the run at the step to which it has taken the twin."""
 
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.value)
@@ -87,13 +87,12 @@ def drive(
             judged = None if judge is None else thread.submit(judge.observe, stretch, twin)
             ending = _ending(stretch, goal)
             following = _next_stretch(dynamics, goal, schedule) if ending is None else None
-            try:
-                if judged is not None:
-                    judged.result()
-                for observer in observers:
-                    observer.observe(stretch, twin)
-            except StopRun as stop:
-                dynamics.restore(twin.save())
+            stop = _judgement(judged)
+            here = twin.save()
+            for observer in observers:
+                observer.observe(stretch, twin)
+            if stop is not None:
+                dynamics.restore(here)
                 return stop.ending
             if ending is None and interrupted():
                 ending = Ending.INTERRUPTED
@@ -103,6 +102,16 @@ def drive(
                 assert ending is not None
                 return ending
             stretch = following
+
+
+def _judgement(judged: Future[None] | None) -> StopRun | None:
+    """Wait for the judge; what it stopped the run with, if it did."""
+    try:
+        if judged is not None:
+            judged.result()
+    except StopRun as stop:
+        return stop
+    return None
 
 
 def _ending(stretch: Stretch, goal: Goal) -> Ending | None:

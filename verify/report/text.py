@@ -121,8 +121,10 @@ def _print_verdicts(console: Console, run: Run) -> None:
             worst = verdict.worst
             assert worst is not None
             shown = verdict.verdict.value + (f" from {worst.first_violation}" if worst.first_violation is not None else "")
-            if verdict.evidence is Evidence.PROVED:
-                shown += " (proved)"
+            ties = sum(claim.decided_by_balls for claim in verdict.claims)
+            notes = ["proved"] if verdict.evidence is Evidence.PROVED else []
+            notes += [f"{ties} ties by balls"] if ties else []
+            shown += f" ({', '.join(notes)})" if notes else ""
             table.add_row(
                 verdict.statement.name,
                 shown,

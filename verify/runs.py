@@ -135,7 +135,8 @@ def carry_out(
     goal = Goal(request.steps, problem.loss_target, problem.max_steps)  # type: ignore[attr-defined]
     schedule = Schedule(goal.horizon, request.record_every)
     schedule.require_memory(goal.horizon, dynamics.bytes_per_step)
-    judge = Judge(system.name, [*system.lemmas(), *request.own_lemmas()], system.events(), prepared, strict)
+    own = request.own_lemmas()
+    judge = Judge(system.name, lambda: ([*system.lemmas(), *own], system.events()), prepared, strict)
     progress = Progress(goal)
     collector = Collector(system.dimensions, system.test_quantities, wanted=judge.events_within)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from itertools import accumulate, product
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -47,10 +47,15 @@ class Scene:
         defined = definitions(lemmas, film.observables)
         events = self.system.events()
         played: Any = film
-        judge = Judge(self.system.name, [*lemmas, defined], events, replace(prepared, dynamics=played))
-        for first, steps in zip(accumulate(self.stretches, initial=0), self.stretches, strict=False):
+        statements = [*lemmas, defined], events
+        judge = Judge(self.system.name, lambda: statements, replace(prepared, dynamics=played))
+        first = 0
+        for steps in self.stretches:
             film.restore(first)
-            judge.observe(film.advance(steps, -1.0, []), played)
+            stretch = film.advance(steps, -1.0, [])
+            if stretch.steps or not first:
+                judge.observe(stretch, played)
+            first = stretch.last
         verdicts = judge.verdicts()
         return {
             **{
@@ -147,7 +152,8 @@ def _events(events: Sequence[Event], judge: Judge, film: Film, constants: Mappin
             if earliest is None or at < earliest:
                 continue
             if (found := _decided(event, film.state(at, constants), at, decider, judge.sizes)) != decision:
-                return Finding(False, f"{event.name}: {found} at step {at}, where it is not so")
+                when = "never" if step is None else f"at step {step}"
+                return Finding(False, f"{event.name} {when}, but {found} at {at}")
     return Finding(True, "as decided by balls")
 
 

@@ -207,6 +207,27 @@ def test_an_interrupted_run_keeps_what_was_finished(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "problem.toml").exists()
 
 
+RESIDENT = """
+import resource, sys, verify
+settings = {"N": 4, "M": 3, "d": 1e6, "d_h": 1e6, "test_samples": 10}
+verify.run("benign-vit", settings=settings, steps=int(sys.argv[1]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_judged_process_does_not_grow_with_its_steps() -> None:
+    few, many = (
+        int(
+            subprocess.run(
+                [sys.executable, "-c", RESIDENT, str(steps)], capture_output=True, check=True
+            ).stdout
+        )
+        for steps in (10**4, 10**5)
+    )
+    assert many < 1.1 * few
+
+
 def test_a_command_that_is_interrupted_otherwise_says_so(
     command: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -116,10 +116,13 @@ def test_a_check_that_fails_without_the_error_catches_nothing(monkeypatch: pytes
 
 
 def test_what_was_there_comes_back_after_an_exception() -> None:
-    plant = Plant(NUMBERS, "number", lambda _: 2)
-    with pytest.raises(RuntimeError), plant.planted():
-        assert NUMBERS.number == 2
-        raise RuntimeError
+    def interrupted() -> None:
+        with Plant(NUMBERS, "number", lambda _: 2).planted():
+            assert NUMBERS.number == 2
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        interrupted()
     assert NUMBERS.number == 1
 
     def broken_look() -> dict[str, Finding]:

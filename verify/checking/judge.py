@@ -1,6 +1,6 @@
 """Asserts every statement at every step of a run and folds what it finds into verdicts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from proofs.language import Event, Lemma, plain
 from proofs.language.definitions import observables_behind
 from proofs.language.statements import Claim
 from verify.checking.balls import Decider
-from verify.checking.compile import compile_lemmas
+from verify.checking.compile import Session, compile_lemmas
 from verify.checking.outcome import Outcome, Place
 from verify.checking.verdicts import ClaimVerdict, Hypothesis, LemmaVerdict, Verdict
 from verify.engines.drive import Ending, StopRun
@@ -111,31 +111,43 @@ def _named(claim: Claim, where: Mapping[str, int]) -> dict[str, int]:
 class Judge:
     """An observer that checks the statements of a system on every stretch.
 
-    `events` are followed whether or not a statement names them. A statement that names data which the instance does not determine
-    is not judged. `violation` is the one that ended a strict run.
+    `statements` gives the lemmas and the events; it is called with the first stretch. Events are followed whether or not a statement names them. A statement that names data
+    which the instance does not determine is not judged. `violation` is the one that ended a strict run.
     """
 
     def __init__(
-        self, system: str, lemmas: Iterable[Lemma], events: Sequence[Event], prepared: Prepared, strict: bool = False
+        self,
+        system: str,
+        statements: Callable[[], tuple[Sequence[Lemma], Sequence[Event]]],
+        prepared: Prepared,
+        strict: bool = False,
     ) -> None:
         self._system = system
+        self._statements = statements
         self._prepared = prepared
         self._strict = strict
         self._constants = prepared.constants
-        self._recorded = frozenset(prepared.dynamics.observables)
+        self._lemmas: list[Lemma] = []
+        self._missing: dict[str, tuple[str, ...]] = {}
+        self._folds: dict[str, _LemmaFold] = {}
+        self._event_states: dict[str, dict[str, Any]] = {}
+        self._state: tuple[int, dict[str, Any]] | None = None
+        self.events: dict[str, int | None] = {}
+        self.violation: LemmaViolation | None = None
+
+    def _begin(self) -> Session:
+        """Read and compile the statements: at the first stretch, so that the run need not wait for it."""
+        lemmas, events = self._statements()
         self._lemmas = list(lemmas)
         self._missing = {lemma.name: self._undetermined(lemma) for lemma in self._lemmas}
         judged = [lemma for lemma in self._lemmas if lemma.judged_in_a_run and not self._missing[lemma.name]]
-        self._session = compile_lemmas(judged, self._recorded, events=events).start(self._constants)
         self._folds = {
             lemma.name: _LemmaFold(lemma, [_Fold(c) for c in lemma.claims], [_Met(c) for c in lemma.given])
             for lemma in judged
         }
-        self._event_states: dict[str, dict[str, Any]] = {}
-        self._decider = Decider()
-        self._state: tuple[int, dict[str, Any]] | None = None
-        self.events: dict[str, int | None] = {event.name: None for event in events}
-        self.violation: LemmaViolation | None = None
+        self.events = {event.name: None for event in events}
+        recorded = frozenset(self._prepared.dynamics.observables)
+        return compile_lemmas(judged, recorded, events=events).start(self._constants)
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -165,6 +177,8 @@ class Judge:
             LemmaViolation: if a statement fails and the judge is strict.
         """
         self._state = None
+        if stretch.first == 0:
+            self._session = self._begin()
         result = self._session.evaluate(stretch.arrays, stretch.first)
         if stretch.first == 0:
             start = self._state_at(0, stretch, dynamics)

@@ -902,7 +902,7 @@ def prove(
     *,
     touching: Mapping[Symbol, Sequence[Expr]] | None = None,
     bits: int = 128,
-    boxes: int = 2000,
+    boxes: int = 1000,
 ) -> Outcome:
     """Decide whether `lhs relation rhs` holds for all real values of the variables in their intervals.
 

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Protocol
 
 import numpy as np
+import scipy.linalg  # noqa: F401  (loads the BLAS behind Numba's products, so that it can be told how many threads to use)
 from threadpoolctl import threadpool_limits
 
 from verify.engines.schedule import Schedule

@@ -1,19 +1,22 @@
 """A run as it was asked for: command line, configuration file and defaults brought together and checked."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from proofs.language import Lemma
 from verify.errors import RequestError
-from verify.io.lemmas import load_lemmas
 from verify.io.settings import read_config, validated
 from verify.systems.base import System, find_system
+
+if TYPE_CHECKING:
+    from proofs.language import Lemma
 
 AUTO = "auto"
 LARGEST_SEED = 2**128 - 1
@@ -42,7 +45,11 @@ class Request:
         Raises:
             RequestError: if it is refused.
         """
-        return [] if self.lemmas is None else load_lemmas(self.lemmas)
+        if self.lemmas is None:
+            return []
+        from verify.io.lemmas import load_lemmas
+
+        return load_lemmas(self.lemmas)
 
     def config(self, engine: str) -> dict[str, Any]:
         """The contents of a configuration file that repeats this run with the engine that was taken."""

@@ -1,19 +1,23 @@
 """What the machine needs to know of a system, and how systems are found."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from proofs.language import Claim, Event, Lemma, Statement
 from verify.controls import Control
 from verify.engines.stretch import Dynamics
 from verify.errors import RequestError
+
+if TYPE_CHECKING:
+    from proofs.language import Claim, Event, Lemma, Statement
 
 Array = NDArray[np.float64]
 

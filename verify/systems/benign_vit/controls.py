@@ -128,10 +128,8 @@ def _seen(dynamics: Dynamics) -> dict[str, Array]:
 
 
 def _of_kernels(run: Scene, gradients: Look) -> list[Control]:
-    control, by_gradients = (
-        partial(Control, look=run.look),
-        partial(Control, caught_by="gradients", look=gradients),
-    )
+    control = partial(Control, look=run.look)
+    by_gradients = partial(Control, caught_by="gradients", look=gradients)
     return [
         control(
             "mean-forgotten",
@@ -141,8 +139,8 @@ def _of_kernels(run: Scene, gradients: Look) -> list[Control]:
         ),
         control(
             "attention-gradient-transposed",
-            "queries pulled by the attention gradient's columns",
-            edit(kernels, "drive", "np.dot(work.pull[n], ", "np.dot(work.pull[n].T, "),
+            "rows and columns of the attention gradient exchanged",
+            edit(kernels, "drive", "work.pull[n, l, j]", "work.pull[n, j, l]"),
             "vectorised-qk",
         ),
         control(
@@ -526,7 +524,7 @@ def _of_laws() -> list[Control]:
         ),
         tested(
             "test-set-leaks",
-            "test noise correlated with training noise, its own law unchanged",
+            "test noise correlated with training noise",
             edit(
                 testing,
                 "draw_test_samples",
@@ -602,7 +600,8 @@ def _smallest_for_largest(expression: Any) -> Any:
 
 
 def _of_statements(run: Scene, one_row: Scene, crossing: Scene, one_key: Scene) -> list[Control]:
-    control, a_priori = partial(Control, look=run.look), partial(Control, look=one_key.look)
+    control = partial(Control, look=run.look)
+    a_priori = partial(Control, look=one_key.look)
     delta = bounds.largest_score
     return [
         control(

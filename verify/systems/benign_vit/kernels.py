@@ -159,9 +159,22 @@ def forward(states: Array, values: Array, token_at: Integers, labels: Array, wor
 
 def drive(work: Workspace) -> None:
     """`sum_j A_{n,l,j} k_{(n,j)}` and `sum_l A_{n,l,j} q_{(n,l)}`, after `forward`."""
-    for n in range(work.pull.shape[0]):
-        np.dot(work.pull[n], work.keys[n], work.query_drive[n])
-        np.dot(work.pull[n].T, work.queries[n], work.key_drive[n])
+    samples, places, rank = work.queries.shape
+    # Loops in place of products: at a few tokens a sample a call costs more than its work.
+    for n in range(samples):
+        for i in range(places):
+            query_drive, key_drive = work.query_drive[n, i], work.key_drive[n, i]
+            query, key = work.queries[n, 0], work.keys[n, 0]
+            by_key, by_query = work.pull[n, i, 0], work.pull[n, 0, i]
+            for c in range(rank):
+                query_drive[c] = by_key * key[c]
+                key_drive[c] = by_query * query[c]
+            for j in range(1, places):
+                query, key = work.queries[n, j], work.keys[n, j]
+                by_key, by_query = work.pull[n, i, j], work.pull[n, j, i]
+                for c in range(rank):
+                    query_drive[c] += by_key * key[c]
+                    key_drive[c] += by_query * query[c]
 
 
 def record(recording: Recording, t: int, values: Array, work: Workspace, loss: float) -> None:

@@ -1,15 +1,13 @@
 """`benign-vit` as the machine sees it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from proofs.benign_vit import statements
-from proofs.benign_vit.condition import CONDITION
-from proofs.benign_vit.stages import EVENTS
-from proofs.language import Claim, Event, Lemma, Statement
 from verify.controls import Control
 from verify.engines.memory import require_memory
 from verify.errors import RequestError
@@ -30,6 +28,10 @@ from verify.systems.benign_vit.kernels import Array
 from verify.systems.benign_vit.observed import statement_data
 from verify.systems.benign_vit.problem import DEFAULT_PRESET, PRESETS, ArraysGiven, Problem
 from verify.systems.benign_vit.testing import TestSamples, draw_test_samples, draw_test_samples_of_arrays
+
+
+if TYPE_CHECKING:  # the statements take a second to import, and a run begins without them
+    from proofs.language import Claim, Event, Lemma, Statement
 
 
 class BenignVit:
@@ -100,18 +102,26 @@ class BenignVit:
 
     def statements(self) -> dict[str, Statement]:
         """The system's statements by name, with the scalar inequalities behind them."""
-        return statements.statements()
+        from proofs.benign_vit.statements import statements
+
+        return statements()
 
     def lemmas(self) -> list[Lemma]:
         """The system's statements, in reading order."""
-        return statements.lemmas()
+        from proofs.benign_vit.statements import lemmas
+
+        return lemmas()
 
     def events(self) -> tuple[Event, ...]:
         """The events that mark its stages."""
+        from proofs.benign_vit.stages import EVENTS
+
         return EVENTS
 
     def condition(self) -> dict[str, tuple[str, Claim]]:
         """The requirements of the paper's condition."""
+        from proofs.benign_vit.condition import CONDITION
+
         return CONDITION
 
     def controls(self) -> list[Control]:

@@ -66,7 +66,8 @@ def draw_test_samples_of_arrays(
 def _samples(signals: Array, scales: Array, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
     y = np.asarray(rng.choice([-1.0, 1.0], size=count))
     noise = scales[:, None] * rng.standard_normal((count, len(scales), signals.shape[1]))
-    span = np.linalg.qr(signals.T)[0]
+    directions, sizes, _ = np.linalg.svd(signals.T, full_matrices=False)
+    span = directions[:, sizes > sizes.max() * signals.shape[1] * np.finfo(float).eps]
     noise -= (noise @ span) @ span.T
     signal = signals[np.where(y > 0, 0, 1)][:, None]
     return y, np.concatenate([signal, noise], axis=1)

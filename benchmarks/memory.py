@@ -30,7 +30,5 @@ def measure() -> list[Peak]:
 
 
 def _peak_kibibytes(steps: int) -> int:
-    finished = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(steps)], check=True, capture_output=True, text=True
-    )
+    finished = subprocess.run([sys.executable, "-c", PROGRAM, str(steps)], check=True, capture_output=True, text=True)
     return int(finished.stdout)

@@ -76,10 +76,7 @@ def page(
         peaks=_table(("steps", "peak memory"), ((f"{p.steps:,}", f"{p.mebibytes:.1f} MiB") for p in peaks)),
         startups=_table(
             ("", "wall time", "processor time", "meant to be under"),
-            (
-                (s.process, _spread_of_time(s.wall), _spread_of_time(s.processor), f"{s.target:g} s")
-                for s in startups
-            ),
+            ((s.process, _spread_of_time(s.wall), _spread_of_time(s.processor), f"{s.target:g} s") for s in startups),
         ),
     )
 

@@ -41,8 +41,7 @@ def measure() -> Scaling:
     times = interleaved([reduced_engine(draw(drawn, SEED, full=False)) for drawn in problems], ROUNDS)
     compared = ratios(times, to=sizes.index((LARGE, LARGE)))
     points = [
-        Point(d, heads, Spread.of(row), ratio)
-        for (d, heads), row, ratio in zip(sizes, times, compared, strict=True)
+        Point(d, heads, Spread.of(row), ratio) for (d, heads), row, ratio in zip(sizes, times, compared, strict=True)
     ]
     return Scaling(
         along_d=[point for point in points if point.d_h == LARGE],

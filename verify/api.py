@@ -42,8 +42,8 @@ def simulate(
 ) -> xarray.Dataset:
     """Train an instance for exactly `steps` steps without judging; returns the recorded states.
 
-    `step_size` overrides the instance's own; `given` are further fields that can be set beside arrays (the law of the test
-    samples, say).
+    `step_size` overrides the instance's own; `given` are further fields that can be set beside arrays (the
+    law of the test samples, say).
 
     Raises:
         RequestError: if no step size is known, or a field is not allowed.

@@ -65,7 +65,9 @@ def run_command(
     lemmas: Annotated[
         Path | None, typer.Option(help="Your own lemmas, a Python file; it runs with your rights.", metavar="MINE.py")
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first violation and keep a replay file.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first violation and keep a replay file.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
     force: Force = False,
     as_json: Json = False,
@@ -155,7 +157,7 @@ def gradients_command(
 
 
 def _interruptions() -> Callable[[], bool]:
-    """Whether Ctrl-C was pressed: the run ends after the stretch it is in and keeps what it has; a second one kills it."""
+    """Whether Ctrl-C was pressed: the run ends after its stretch and keeps what it has; a second one kills it."""
     pressed = False
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:

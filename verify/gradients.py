@@ -20,7 +20,8 @@ JUDGED = ("sympy", "complex step")
 
 @dataclass(frozen=True)
 class GradientRow:
-    """One weight: how many of its entries were compared, and the worst error by each method, relative to the largest entry.
+    """One weight: how many of its entries were compared, and the worst error by each method, relative to the
+    largest entry.
 
     `rounding` is the relative difference that rounding alone can make.
     """
@@ -55,7 +56,8 @@ class GradientTable:
 def compare_gradients(request: Request) -> GradientTable:
     """Compare the kernel's gradients of the request's instance with sympy, the complex step and central differences.
 
-    Where a weight has more than `ENTRIES` entries, as many are drawn by the request's seed, the largest gradient among them.
+    Where a weight has more than `ENTRIES` entries, as many are drawn by the request's seed, the largest
+    gradient among them.
 
     Raises:
         RequestError: if the instance cannot be read, or its loss is not finite.
@@ -77,7 +79,9 @@ def compare_gradients(request: Request) -> GradientTable:
     for name, gradient in gradients.items():
         some = tuple(entries[name].T)
         size = float(np.abs(gradient).max()) or 1.0
-        errors = {method: float(np.abs(gradient[some] - found[name]).max()) / size for method, found in references.items()}
+        errors = {
+            method: float(np.abs(gradient[some] - found[name]).max()) / size for method, found in references.items()
+        }
         rows.append(GradientRow(name, len(entries[name]), gradient.size, errors, rounding[name] / size))
     return GradientTable(loss, gradients, rows, notes)
 

@@ -13,10 +13,10 @@ from verify.checking.judge import Judge, LemmaViolation
 from verify.checking.meter import Requirement, condition_meter
 from verify.checking.verdicts import LemmaVerdict, Verdict
 from verify.engines.collect import Collector
-from verify.engines.drive import Ending, Goal, drive
+from verify.engines.drive import Ending, Goal, Observer, drive
 from verify.engines.progress import Progress
 from verify.engines.schedule import Schedule
-from verify.io.folder import Writer, check_folder, write_folder
+from verify.io.folder import REPLAY, Writer, check_folder, write_folder
 from verify.io.request import Request, make_request
 from verify.io.results import json_text, toml_text
 from verify.io.trajectory import trajectory_dataset, write_trajectory
@@ -25,9 +25,6 @@ from verify.systems.base import Prepared
 if TYPE_CHECKING:
     import xarray
 
-REPLAY = "replay.npz"
-"""The instance at the step of the violation that ended a strict run."""
-
 VERSIONED = ("verify", "numpy", "numba", "scipy", "sympy", "python-flint")
 
 
@@ -35,8 +32,9 @@ VERSIONED = ("verify", "numpy", "numba", "scipy", "sympy", "python-flint")
 class Run:
     """A finished run.
 
-    `stages` maps events to the step at which they occurred (`None`: never), `trajectory` is an `xarray.Dataset` of the recorded
-    states, `states` those at the start, at events and at the end, `steps` the gradient steps made.
+    `stages` maps events to the step at which they occurred (`None`: never), `trajectory` is an
+    `xarray.Dataset` of the recorded states, `states` those at the start, at events and at the end, `steps`
+    the gradient steps made.
     """
 
     request: Request
@@ -58,7 +56,8 @@ class Run:
     @property
     def converged(self) -> bool:
         """Whether the training loss was at most its target at the end."""
-        return float(self.trajectory["loss"][-1]) <= self.prepared.problem.loss_target  # type: ignore[attr-defined]
+        target: float = self.prepared.problem.loss_target  # type: ignore[attr-defined]
+        return float(self.trajectory["loss"][-1]) <= target
 
     @property
     def exit_status(self) -> int:
@@ -105,8 +104,8 @@ class Run:
 def run(system: str, strict: bool = False, **asked: Any) -> Run:
     """Train one problem of a system and judge it.
 
-    Keyword arguments are those of `verify.io.request.make_request`: `preset`, `settings`, `config`, `instance`, `engine`,
-    `steps`, `seed`, `record_every`, `lemmas`.
+    Keyword arguments are those of `verify.io.request.make_request`: `preset`, `settings`, `config`,
+    `instance`, `engine`, `steps`, `seed`, `record_every`, `lemmas`.
 
     Raises:
         RequestError: if the request cannot be carried out.
@@ -140,7 +139,7 @@ def carry_out(
     progress = Progress(goal)
     collector = Collector(system.dimensions, system.test_quantities, wanted=judge.events_within)
     try:
-        observers = [collector, *([progress] if show_progress else [])]
+        observers: list[Observer] = [collector, *([progress] if show_progress else [])]
         ending = drive(dynamics, goal, schedule, observers, interrupted, judge)
     finally:
         progress.close()
@@ -176,9 +175,7 @@ def prepare(request: Request) -> Prepared:
     if request.instance is None:
         return request.system.prepare(request.problem, request.seed, request.engine, checked=True)
     instance, notes = request.system.load_instance(request.instance)
-    return request.system.prepare_arrays(
-        instance, request.problem, request.seed, request.engine, notes, checked=True
-    )
+    return request.system.prepare_arrays(instance, request.problem, request.seed, request.engine, notes, checked=True)
 
 
 def versions() -> dict[str, str]:

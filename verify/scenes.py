@@ -58,10 +58,7 @@ class Scene:
             first = stretch.last
         verdicts = judge.verdicts()
         return {
-            **{
-                each.statement.name: Finding(each.verdict is Verdict.HOLDS, each.verdict.value)
-                for each in verdicts
-            },
+            **{each.statement.name: Finding(each.verdict is Verdict.HOLDS, each.verdict.value) for each in verdicts},
             "events": _events(events, judge, film, prepared.constants),
             "stages": _stages(verdicts, judge.events, film.last),
             "resolution": _resolution([each for each in verdicts if each.statement is not defined]),
@@ -93,10 +90,7 @@ class Film:
     def advance(self, steps: int, loss_target: float, keep: Sequence[int]) -> Stretch:
         """Play the next `steps` steps."""
         first, steps = self.step, min(steps, self.last - self.step)
-        states = {
-            name: array[first : first + steps + (len(array) > self.last)]
-            for name, array in self._arrays.items()
-        }
+        states = {name: array[first : first + steps + (len(array) > self.last)] for name, array in self._arrays.items()}
         self.step += steps
         return Stretch(first, steps, states, first)
 
@@ -157,13 +151,9 @@ def _events(events: Sequence[Event], judge: Judge, film: Film, constants: Mappin
     return Finding(True, "as decided by balls")
 
 
-def _decided(
-    event: Event, state: Mapping[str, Any], step: int, decider: Decider, sizes: Mapping[str, int]
-) -> Decision:
+def _decided(event: Event, state: Mapping[str, Any], step: int, decider: Decider, sizes: Mapping[str, int]) -> Decision:
     decisions = [
-        decider.decide(
-            claim, state, dict(zip((index.name for index in claim.indices), place, strict=True)), step
-        )
+        decider.decide(claim, state, dict(zip((index.name for index in claim.indices), place, strict=True)), step)
         for claim in event.claims
         for place in product(*(range(sizes[index.ranges_over.size]) for index in claim.indices))
     ]
@@ -181,9 +171,7 @@ def _stages(verdicts: Sequence[LemmaVerdict], events: Mapping[str, int | None], 
                 continue
             steps = _steps_of(lemma, claim, events, last)
             if found.checked_steps > steps or (always and found.checked_steps < steps):
-                return Finding(
-                    False, f"{lemma.name} was checked at {found.checked_steps} steps in place of {steps}"
-                )
+                return Finding(False, f"{lemma.name} was checked at {found.checked_steps} steps in place of {steps}")
     return Finding(True, "every statement in its stage")
 
 

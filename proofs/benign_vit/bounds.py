@@ -217,11 +217,7 @@ signal_value_envelope = Lemma(
         Claim(
             label[n] * (value[token_at[n, 0]] - at_start(value[token_at[n, 0]])),
             ">=",
-            step_size
-            * readout
-            / N
-            * signal_pull
-            * accumulated(1 / ((1 + exp(largest_value)) * (1 + _uniform))),
+            step_size * readout / N * signal_pull * accumulated(1 / ((1 + exp(largest_value)) * (1 + _uniform))),
         ),
         Claim(
             label[n] * (value[token_at[n, 0]] - at_start(value[token_at[n, 0]])),
@@ -244,10 +240,7 @@ noise_value_growth = Lemma(
     claim=Claim(
         Abs(change(value[p])),
         "<=",
-        step_size
-        * readout
-        / N
-        * Total(Abs(overlap[p, n, j]) * loss_derivative[n] * mean_attention[n, j], n, j),
+        step_size * readout / N * Total(Abs(overlap[p, n, j]) * loss_derivative[n] * mean_attention[n, j], n, j),
         where=1 - is_signal[p],
     ),
     source=HERE,

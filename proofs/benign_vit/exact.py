@@ -76,9 +76,7 @@ vectorised_qk = Lemma(
             "==",
             step_size
             * Total(
-                weight
-                * overlap[p, n, l]
-                * Total(attention_gradient[n, l, j] * key_probe[token_at[n, j], z], j),
+                weight * overlap[p, n, l] * Total(attention_gradient[n, l, j] * key_probe[token_at[n, j], z], j),
                 n,
                 l,
             ),
@@ -88,9 +86,7 @@ vectorised_qk = Lemma(
             "==",
             step_size
             * Total(
-                weight
-                * overlap[p, n, j]
-                * Total(attention_gradient[n, l, j] * query_probe[token_at[n, l], z], l),
+                weight * overlap[p, n, j] * Total(attention_gradient[n, l, j] * query_probe[token_at[n, l], z], l),
                 n,
                 j,
             ),
@@ -103,7 +99,9 @@ vectorised_qk = Lemma(
 
 
 def _step_energy(coefficient: Any, probed: Observable) -> Any:
-    """`|step z|^2` of a weight's step `sum x coefficient`, the inner products with its tokens being what their probes moved by."""
+    """`|step z|^2` of a weight's step `sum x coefficient`, the inner products with its tokens being what
+    their probes moved by.
+    """
     return step_size * Total(coefficient * change(probed[token_at[n, l], z]), n, l)
 
 
@@ -151,9 +149,7 @@ token_permutation = _symmetry("Permuting any tokens of a sample changes no outpu
 sign_change = _symmetry(
     "Changing the sign of all labels and of W_V changes the sign of every output, and no query, key or loss."
 )
-scaling = _symmetry(
-    "Scaling tokens by c, weights by 1/c and the step by 1/c^2 changes no score, value or loss."
-)
+scaling = _symmetry("Scaling tokens by c, weights by 1/c and the step by 1/c^2 changes no score, value or loss.")
 value_shift = _symmetry(
     "Adding a number to all values of a sample adds it to the output and leaves the attention gradient."
 )

@@ -109,9 +109,7 @@ class TokenForm:
         """Return `A_lj = phi_lj (V_j - sum_m phi_lm V_m) / M`, shape (M, M)."""
         phi, values, tokens = self.instance.attention(n), self.instance.values(n), self.instance.size.tokens
         averages = [weighted_value(list(phi.row(query)), values) for query in range(tokens)]
-        return Matrix(
-            tokens, tokens, lambda l, j: output_by_score(phi[l, j], values[j], averages[l]) / tokens
-        )
+        return Matrix(tokens, tokens, lambda l, j: output_by_score(phi[l, j], values[j], averages[l]) / tokens)
 
     def value_gradient(self, n: int) -> Matrix:
         """Return `d f_n / d V_j = (1/M) sum_l phi_lj`, shape (M, 1)."""
@@ -220,9 +218,7 @@ def _loss_gradients(size: Size) -> tuple[Instance, dict[str, Matrix]]:
     instance = Instance(size)
     free, loss = _FreeCoordinates(instance), instance.loss()
     weights = {"W_Q": instance.W_Q, "W_K": instance.W_K, "W_V": instance.W_V}
-    return instance, {
-        name: weight.applyfunc(lambda entry: free(diff(loss, entry))) for name, weight in weights.items()
-    }
+    return instance, {name: weight.applyfunc(lambda entry: free(diff(loss, entry))) for name, weight in weights.items()}
 
 
 def _require_equal(name: str, left: Matrix, right: Matrix) -> None:

@@ -140,9 +140,7 @@ def _variance(bound: Any) -> Any:
 attention_variance_bound = _variance(attention_bound)
 """`r~`"""
 
-output_bound = Min(
-    Max(signal_value_bound, noise_value_bound), attention_bound * signal_value_bound + noise_value_bound
-)
+output_bound = Min(Max(signal_value_bound, noise_value_bound), attention_bound * signal_value_bound + noise_value_bound)
 """A bound on every output: its tokens' values, the signal weighted by its attention."""
 
 derivative_bound = 1 / (1 + exp(-output_bound))
@@ -152,9 +150,7 @@ query_row = (2 * attention_variance_bound * signal_value_bound + noise_value_bou
 """A bound on the absolute row sums of the attention gradient: derivatives by one query's scores."""
 
 signal_column = attention_variance_bound * (signal_value_bound + noise_value_bound)
-noise_column = (
-    2 * attention_variance_bound * noise_value_bound + Min(attention_bound**2, QUARTER) * signal_value_bound
-)
+noise_column = 2 * attention_variance_bound * noise_value_bound + Min(attention_bound**2, QUARTER) * signal_value_bound
 """Bounds on its column sums: derivatives by one key's scores, for a signal's key and a noise token's."""
 
 _query_rate = step_size * derivative_bound * largest_pull * query_row
@@ -256,8 +252,7 @@ _target_attention = 1 / (1 + (M - 1) * exp(-2 * SCORE_TARGET))
 _pace = step_size * largest_pull / (1 + exp(-value_target))
 closed_form_horizon = Min(
     value_target / (2 * readout * _pace * _target_attention),
-    log(1 + SCORE_TARGET / (2 * _start_norm_square))
-    / (4 * _pace * _variance(_target_attention) * value_target),
+    log(1 + SCORE_TARGET / (2 * _start_norm_square)) / (4 * _pace * _variance(_target_attention) * value_target),
 )
 """`T*`, how many steps the closed form holds: until values, or scores, may reach their target."""
 
@@ -276,9 +271,7 @@ stage_one_closed_form = Lemma(
         Claim(_start_norm_square, ">", 0),
         Claim(readout, ">", 0),
     ],
-    source=Paper(
-        PAPER, says="stage one lasts of order 1/eta with values of order d_h^(-1/4)", derived="all constants"
-    ),
+    source=Paper(PAPER, says="stage one lasts of order 1/eta with values of order d_h^(-1/4)", derived="all constants"),
     rests_on=[stage_one_values, stage_one_queries_and_keys],
     proof=PROVED,
 )

@@ -49,9 +49,7 @@ logistic_growth_sandwich = Lemma(
 stage_three_convergence = Lemma(
     words="The loss reaches its target eps after order 1/(eta eps) steps, in units of the values' growth.",
     kind="order",
-    claim=Claim(
-        STEP * step_size * loss_target * readout * selected_square * (benign + (1 - benign) / N), ">=", 1
-    ),
+    claim=Claim(STEP * step_size * loss_target * readout * selected_square * (benign + (1 - benign) / N), ">=", 1),
     stage=AT_CONVERGENCE,
     source=Paper(PAPER, says="training loss at most eps after order 1/eps steps"),
     rests_on=[stage_two_log_growth, loss_derivative_bracket],
@@ -83,8 +81,6 @@ harmful_test_loss = Lemma(
 phase_boundary = Lemma(
     words="The test loss crosses over near N SNR^2 = 2 C_p^2, where signals and noise grow equally fast.",
     kind="order",
-    source=Paper(
-        PAPER, says="the regimes are separated at N SNR^2 of order 1", derived="the constant 2 C_p^2"
-    ),
+    source=Paper(PAPER, says="the regimes are separated at N SNR^2 of order 1", derived="the constant 2 C_p^2"),
     rests_on=[benign_test_loss, harmful_test_loss],
 )

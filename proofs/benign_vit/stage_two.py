@@ -157,13 +157,7 @@ _signal_share = _spread * exp(noise_score) * signal_value
 _both_values = signal_value + noise_value
 _cross_term = cross * (_signal_share + noise_value + (M - 1) * _both_values / 4)
 _second_order = (
-    pace
-    * norm_square
-    * (HALF + distance_from_half)
-    * (2 * _signal_share + noise_value)
-    * _both_values
-    * M
-    / 4
+    pace * norm_square * (HALF + distance_from_half) * (2 * _signal_share + noise_value) * _both_values * M / 4
 )
 _error = (HALF + distance_from_half) * (_cross_term + _second_order)
 
@@ -178,19 +172,14 @@ stage_two_step = Lemma(
             ">=",
             pace
             * (
-                (1 - 2 * distance_from_half)
-                * energy
-                * (signal_value - noise_value)
-                * exp(-noise_score)
-                * _spread
+                (1 - 2 * distance_from_half) * energy * (signal_value - noise_value) * exp(-noise_score) * _spread
                 - _error
             ),
         ),
         Claim(
             change(alignment),
             "<=",
-            pace
-            * ((1 + 2 * distance_from_half) * energy * _both_values * exp(noise_score) * _spread + _error),
+            pace * ((1 + 2 * distance_from_half) * energy * _both_values * exp(noise_score) * _spread + _error),
         ),
     ],
     stage=GROWTH,
@@ -272,8 +261,6 @@ stage_two_loss_derivative = Lemma(
     kind="order",
     claim=Claim(Largest(Abs(loss_derivative[n] - HALF), n), "<=", 1 / (2 * log_term)),
     stage=STAGE_TWO,
-    source=Paper(
-        PAPER, says="loss derivatives stay near 1/2 in stage two", derived="the constant at leading order"
-    ),
+    source=Paper(PAPER, says="loss derivatives stay near 1/2 in stage two", derived="the constant at leading order"),
     rests_on=[loss_derivative_near_half],
 )

@@ -37,9 +37,7 @@ T1 = Event(
     Claim(selected_value, ">=", 3 * M * other_value),
     words="every selected value exceeds 3M times every other value",
 )
-T2 = Event(
-    "T2", Claim(selected_value, ">=", 2 / log_term), words="every selected value exceeds 2/log(6N^2M^2/delta)"
-)
+T2 = Event("T2", Claim(selected_value, ">=", 2 / log_term), words="every selected value exceeds 2/log(6N^2M^2/delta)")
 T3 = Event("T3", Claim(loss, "<=", loss_target), words="the training loss reaches its target")
 attention_saturated = Event(
     "attention_saturated",

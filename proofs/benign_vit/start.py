@@ -39,9 +39,7 @@ P = Size(TOKEN)
 CHERNOFF = Rational(744, 1000)
 """For Gaussian g, g' in R^k, `<g, g'> > 2 sqrt(k x)` has probability at most `e^(-x)` once `k >= 0.744 x`."""
 
-token_square = Observable(
-    "token_square", TOKEN, constant=True, nonnegative=True, words="squared norm of a token"
-)
+token_square = Observable("token_square", TOKEN, constant=True, nonnegative=True, words="squared norm of a token")
 
 _here = token_at[n, j]
 _is_noise = 1 - is_signal[_here]
@@ -54,9 +52,7 @@ noise_norms = Lemma(
     kind="probability",
     claims=[
         Claim(token_square[_here], ">=", _variance * (dimension - 2 - _deviation), where=_is_noise),
-        Claim(
-            token_square[_here], "<=", _variance * (dimension - 2 + _deviation + 2 * _tokens), where=_is_noise
-        ),
+        Claim(token_square[_here], "<=", _variance * (dimension - 2 + _deviation + 2 * _tokens), where=_is_noise),
     ],
     stage=AT_START,
     source=HERE,
@@ -76,9 +72,7 @@ noise_nearly_orthogonal = Lemma(
     ),
     given=[Claim(dimension - 2, ">=", CHERNOFF * _pairs)],
     stage=AT_START,
-    source=Paper(
-        PAPER, says="noise tokens are nearly orthogonal", derived="the constant and the requirement"
-    ),
+    source=Paper(PAPER, says="noise tokens are nearly orthogonal", derived="the constant and the requirement"),
     proof=PROVED,
 )
 
@@ -109,9 +103,7 @@ initial_scores_small = Lemma(
     ),
     given=[Claim(head_dimension, ">=", CHERNOFF * log_term)],
     stage=AT_START,
-    source=Paper(
-        PAPER, says="scores are small at the start, with log(6N^2M^2/delta)", derived="the constant 2"
-    ),
+    source=Paper(PAPER, says="scores are small at the start, with log(6N^2M^2/delta)", derived="the constant 2"),
     proof=PROVED,
 )
 

@@ -1,11 +1,12 @@
 """Everything that statements about `benign-vit` can name: sizes, data, state and observables.
 
-Letters of arXiv:2409.19345: y labels, s scores, phi attention, f output, lambda minus the loss's derivative, V values, q queries,
-k keys, G inner products of tokens, eta the step size. There are N samples of M tokens, and P tokens are distinct; token 0 of a sample is
-its signal.
+Letters of arXiv:2409.19345: y labels, s scores, phi attention, f output, lambda minus the loss's derivative,
+V values, q queries, k keys, G inner products of tokens, eta the step size. There are N samples of M tokens,
+and P tokens are distinct; token 0 of a sample is its signal.
 
-The *selected* token of a sample is the one that attention turns to: its signal where the signal is learnt (benign), its large noise
-token where noise is memorised (harmful). Which of the two an instance is, is data: `benign` is 1 or 0.
+The *selected* token of a sample is the one that attention turns to: its signal where the signal is learnt
+(benign), its large noise token where noise is memorised (harmful). Which of the two an instance is, is data:
+`benign` is 1 or 0.
 """
 
 from sympy import Abs, sqrt
@@ -55,8 +56,12 @@ is_signal = Observable("is_signal", TOKEN, constant=True, nonnegative=True, word
 is_selected = Observable(
     "is_selected", TOKEN, constant=True, nonnegative=True, words="1 for tokens that their sample selects, else 0"
 )
-selected = Observable("selected", SAMPLE, constant=True, elements_of=KEY, words="place of the token that a sample selects")
-is_noise_place = Observable("is_noise_place", KEY, constant=True, nonnegative=True, words="0 for a sample's signal, else 1")
+selected = Observable(
+    "selected", SAMPLE, constant=True, elements_of=KEY, words="place of the token that a sample selects"
+)
+is_noise_place = Observable(
+    "is_noise_place", KEY, constant=True, nonnegative=True, words="0 for a sample's signal, else 1"
+)
 benign = Observable("benign", constant=True, nonnegative=True, words="1 where the signal is learnt, 0 where noise is")
 step_size = Observable("step_size", constant=True, nonnegative=True, symbol="eta", words="step size")
 readout = Observable("readout", constant=True, nonnegative=True, symbol="w", words="squared norm of w_O")
@@ -67,7 +72,9 @@ failure_probability = Observable(
 width = Observable(
     "width", constant=True, nonnegative=True, symbol="r", words="width of queries and keys where they are computed"
 )
-probe = Observable("probe", WIDTH, PROBE, constant=True, words="fixed random directions in the space of queries and keys")
+probe = Observable(
+    "probe", WIDTH, PROBE, constant=True, words="fixed random directions in the space of queries and keys"
+)
 probe_norm = Observable("probe_norm", PROBE, constant=True, nonnegative=True, words="norm of a probe direction")
 value_rounding = Observable(
     "value_rounding", TOKEN, nonnegative=True, words="rounding error of a recorded value beyond its last bit"
@@ -81,7 +88,11 @@ head_dimension = Observable(
 )
 signal_square = Observable("signal_square", constant=True, nonnegative=True, symbol="mu2", words="squared signal norm")
 noise_square = Observable(
-    "noise_square", constant=True, nonnegative=True, symbol="xi2", words="expected squared norm of an ordinary noise token"
+    "noise_square",
+    constant=True,
+    nonnegative=True,
+    symbol="xi2",
+    words="expected squared norm of an ordinary noise token",
 )
 noise_multiplier = Observable(
     "noise_multiplier", constant=True, nonnegative=True, symbol="C_p", words="noise multiplier of token 1"
@@ -94,8 +105,12 @@ noise_deviation = Observable(
     symbol="sigma",
     words="standard deviation per coordinate of a noise token, 0 for signals",
 )
-head_scale = Observable("head_scale", constant=True, nonnegative=True, symbol="sigma_h", words="scale of W_Q, W_K at the start")
-value_scale = Observable("value_scale", constant=True, nonnegative=True, symbol="sigma_V", words="scale of W_V at the start")
+head_scale = Observable(
+    "head_scale", constant=True, nonnegative=True, symbol="sigma_h", words="scale of W_Q, W_K at the start"
+)
+value_scale = Observable(
+    "value_scale", constant=True, nonnegative=True, symbol="sigma_V", words="scale of W_V at the start"
+)
 
 # State: what gradient descent moves.
 
@@ -106,7 +121,9 @@ key = Observable("key", TOKEN, WIDTH, state=True, symbol="k", words="key of a to
 
 # What follows from the state.
 
-attention = Observable("attention", SAMPLE, QUERY, KEY, nonnegative=True, symbol="phi", words="attention of a query to a key")
+attention = Observable(
+    "attention", SAMPLE, QUERY, KEY, nonnegative=True, symbol="phi", words="attention of a query to a key"
+)
 define(attention[n, l, j], Softmax(score[n, l, j], j))
 
 output = Observable("output", SAMPLE, symbol="f", words="output of a sample")
@@ -133,7 +150,9 @@ mean_attention = Observable(
 )
 define(mean_attention[n, j], Total(attention[n, l, j], l) / M)
 
-value_drive = Observable("value_drive", TOKEN, words="what gradient descent adds to a value, before step size and readout")
+value_drive = Observable(
+    "value_drive", TOKEN, words="what gradient descent adds to a value, before step size and readout"
+)
 define(value_drive[p], Total(label[n] * loss_derivative[n] * mean_attention[n, j] * overlap[p, n, j], n, j) / N)
 
 update(value[p], value[p] + step_size * readout * value_drive[p])
@@ -153,7 +172,10 @@ update(
     + step_size
     / N
     * Total(
-        label[n] * loss_derivative[n] * overlap[p, n, j] * attention_gradient[n, l, j] * query[token_at[n, l], h], n, l, j
+        label[n] * loss_derivative[n] * overlap[p, n, j] * attention_gradient[n, l, j] * query[token_at[n, l], h],
+        n,
+        l,
+        j,
     ),
 )
 
@@ -189,7 +211,11 @@ rounding(
 )
 
 query_drive = Observable(
-    "query_drive", SAMPLE, QUERY, nonnegative=True, words="norm of the keys of a sample, weighted by a query's attention gradient"
+    "query_drive",
+    SAMPLE,
+    QUERY,
+    nonnegative=True,
+    words="norm of the keys of a sample, weighted by a query's attention gradient",
 )
 define(query_drive[n, l], sqrt(Total(Total(attention_gradient[n, l, j] * key[token_at[n, j], h], j) ** 2, h)))
 rounding(
@@ -198,7 +224,11 @@ rounding(
 )
 
 key_drive = Observable(
-    "key_drive", SAMPLE, KEY, nonnegative=True, words="norm of the queries of a sample, weighted by a key's attention gradient"
+    "key_drive",
+    SAMPLE,
+    KEY,
+    nonnegative=True,
+    words="norm of the queries of a sample, weighted by a key's attention gradient",
 )
 define(key_drive[n, j], sqrt(Total(Total(attention_gradient[n, l, j] * query[token_at[n, l], h], l) ** 2, h)))
 rounding(
@@ -209,6 +239,8 @@ rounding(
 balance = Observable(
     "balance", PROBE, state=True, symbol="D", words="|W_Q z|^2 - |W_K z|^2 along a probe direction z, since the start"
 )
-balance_scale = Observable("balance_scale", PROBE, nonnegative=True, words="the sum of the absolute terms of the balance")
+balance_scale = Observable(
+    "balance_scale", PROBE, nonnegative=True, words="the sum of the absolute terms of the balance"
+)
 balance_terms = Observable("balance_terms", constant=True, nonnegative=True, words="how many terms the balance sums")
 rounding(balance[z], balance_terms * EPSILON * balance_scale[z])

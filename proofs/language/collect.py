@@ -31,9 +31,7 @@ def _named(statement: Statement, other: Statement | str, found: dict[str, Statem
     if isinstance(other, Statement):
         return other
     if other not in found:
-        raise refusal(
-            statement.name, f"it rests on {other}, which this module does not have", statement.place
-        )
+        raise refusal(statement.name, f"it rests on {other}, which this module does not have", statement.place)
     return found[other]
 
 

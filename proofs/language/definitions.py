@@ -93,9 +93,7 @@ def _formula(kind: str, observable: Any, expression: Any) -> tuple[Observable, F
         raise refusal(f"{kind} of {observable}", "it is no observable")
     indices = observable.indices if isinstance(observable, Element) else ()
     if not all(isinstance(index, Index) for index in indices) or len(set(indices)) != len(target.index_sets):
-        raise refusal(
-            f"{kind} of {observable}", "the left side needs one different index for each of its index sets"
-        )
+        raise refusal(f"{kind} of {observable}", "the left side needs one different index for each of its index sets")
     expression = check_expression(f"{kind} of {target.name}", expression)
     spare = frozenset(indices) - free_indices(expression)
     if not free_indices(expression) <= frozenset(indices) or (spare and kind in ("definition", "update")):
@@ -119,9 +117,9 @@ def check_expression(what: str, expression: Any, variables: Iterable[sympy.Symbo
         raise refusal(what, f"symbol {min(unknown, key=str)} is declared nowhere")
     if infinite := expression.atoms(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan):
         raise refusal(what, f"it holds {min(infinite, key=str)}")
-    if strange := {
-        part for part in sympy.preorder_traversal(expression) if not isinstance(part, _KNOWN)
-    } - set(variables):
+    if strange := {part for part in sympy.preorder_traversal(expression) if not isinstance(part, _KNOWN)} - set(
+        variables
+    ):
         raise refusal(what, f"{min(strange, key=str)} is not of this language")
     _check_places(what, expression)
     return expression

@@ -167,17 +167,13 @@ class Graph:
 
     def _observable_parts(self, key: Any) -> tuple[Any, ...]:
         observable = key.observable if isinstance(key, Element) else key
-        gathered = (
-            () if is_plain(key) else tuple(index for index in key.indices if not isinstance(index, Integer))
-        )
+        gathered = () if is_plain(key) else tuple(index for index in key.indices if not isinstance(index, Integer))
         self.observables.add(observable)
         if observable.name in self._scope.recorded or (observable.constant and observable.definition is None):
             self.given.add(observable)
             return (Given(observable), *gathered)
         if observable.definition is None:
-            raise refusal(
-                f"observable {observable.name}", "it is neither recorded nor defined", observable.place
-            )
+            raise refusal(f"observable {observable.name}", "it is neither recorded nor defined", observable.place)
         return (observable.definition.expression, *gathered)
 
 
@@ -249,17 +245,12 @@ def shared_axes(graph: Graph, together: Iterable[frozenset[Index]]) -> dict[Inde
     """An axis for every index; indices that meet in a node, or are named together, have different ones."""
     meetings = [*together]
     meetings += [
-        node.indices.union(*(graph.nodes[part].indices for part in node.parts))
-        for node in graph.nodes.values()
+        node.indices.union(*(graph.nodes[part].indices for part in node.parts)) for node in graph.nodes.values()
     ]
     meetings += [frozenset(formula.indices) for formula in _definitions(graph)]
     axes: dict[Index, int] = {}
-    for index in sorted(
-        frozenset[Index]().union(*meetings), key=lambda index: (index.name, index.ranges_over.name)
-    ):
-        taken = {
-            axes[other] for meeting in meetings if index in meeting for other in meeting if other in axes
-        }
+    for index in sorted(frozenset[Index]().union(*meetings), key=lambda index: (index.name, index.ranges_over.name)):
+        taken = {axes[other] for meeting in meetings if index in meeting for other in meeting if other in axes}
         axes[index] = next(axis for axis in range(len(taken) + 1) if axis not in taken)
     return axes
 

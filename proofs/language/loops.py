@@ -84,9 +84,7 @@ class Loop:
         loads += [f"ed{k} = drives[{len(drives) + k}, t]" for k in drives if uncertain[k]]
         news = [f"m{k}, em{k} = {value}, {error}" for k, (value, error) in zip(members, results, strict=True)]
         news = [_at_once(news)] if news else []
-        stores = [
-            f"sequences[{k}, t + 1], sequences[{len(members) + k}, t + 1] = m{k}, em{k}" for k in members
-        ]
+        stores = [f"sequences[{k}, t + 1], sequences[{len(members) + k}, t + 1] = m{k}, em{k}" for k in members]
         lines = [*heads, *firsts, "for t in range(sequences.shape[1] - 1):"]
         lines += ["    " + line for line in (*loads, *body.lines, *news, *stores)]
         return "\n    ".join(["def iterate(starts, drives, sequences):", *lines]) + "\n"

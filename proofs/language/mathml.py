@@ -63,9 +63,7 @@ class StatementPrinter(MathMLPresentationPrinter):
         where = getattr(node, "where", sympy.S.One)
         if where != 1:
             below = self._tagged("mrow", below, self._operator(":"), self._print(where))
-        return self._tagged(
-            "mrow", self._tagged("munder", self._operator(sign), below), self._closed(node.body)
-        )
+        return self._tagged("mrow", self._tagged("munder", self._operator(sign), below), self._closed(node.body))
 
     def _print_Softmax(self, node: Any) -> Any:
         name = self._tagged("munder", self._operator("softmax"), self._print(node.index))
@@ -104,9 +102,7 @@ def mathml(statement: Any) -> str:
     if not isinstance(statement, Claim):
         return f"<math>{printer.doprint(statement)}</math>"
     left, right = printer.doprint(statement.lhs), printer.doprint(statement.rhs)
-    return (
-        f"<math>{left}<mo>{_RELATIONS[statement.relation]}</mo>{right}{_for_every(statement.indices)}</math>"
-    )
+    return f"<math>{left}<mo>{_RELATIONS[statement.relation]}</mo>{right}{_for_every(statement.indices)}</math>"
 
 
 def _for_every(indices: tuple[Index, ...]) -> str:

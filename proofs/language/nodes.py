@@ -272,9 +272,7 @@ class Extreme(Reduction):
             bound, mask, default = indices
             return super().__new__(cls, body, bound, mask, default)
         bound = _bound_indices(cls.__name__, body, indices)
-        return super().__new__(
-            cls, body, bound, sympy.sympify(1 if where is None else where), sympy.sympify(empty)
-        )
+        return super().__new__(cls, body, bound, sympy.sympify(1 if where is None else where), sympy.sympify(empty))
 
     @property
     def indices(self) -> tuple[Index, ...]:  # type: ignore[override]
@@ -387,9 +385,7 @@ class Event(RealAtom):
             raise refusal(f"event {name}", "it has no claim")
         for claim in claims:
             if on_increments(Tuple(claim.lhs, claim.rhs)):
-                raise refusal(
-                    f"event {name}", "an event is about states: its claims must not contain after or change"
-                )
+                raise refusal(f"event {name}", "an event is about states: its claims must not contain after or change")
         return event
 
     claims: tuple[Any, ...]
@@ -441,9 +437,7 @@ class AtEvent(OwnNode):
         if not isinstance(event, Event):
             raise refusal(f"at_event({body}, {event})", "the second argument is an Event")
         if on_increments(body):
-            raise refusal(
-                f"at_event({body}, {event})", "a value at an event is that of a state, not of an increment"
-            )
+            raise refusal(f"at_event({body}, {event})", "a value at an event is that of a state, not of an increment")
         return super().__new__(cls, body, event) if depends_on_step(body) else body
 
     @property

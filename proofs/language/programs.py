@@ -67,9 +67,7 @@ class Program:
     `windows` for which steps each target has values, `given` what arrays are asked for.
     """
 
-    def __init__(
-        self, targets: Sequence[Any], scope: Scope, together: Iterable[frozenset[Index]] = ()
-    ) -> None:
+    def __init__(self, targets: Sequence[Any], scope: Scope, together: Iterable[frozenset[Index]] = ()) -> None:
         self._scope = scope
         self._graph = Graph(targets, scope)
         self._texts: dict[Any, str] = {}
@@ -112,9 +110,7 @@ class Program:
             case StepNumber():
                 return "steps"
             case Index():
-                return (
-                    f"np.arange(sizes[{key.ranges_over.size!r}]).reshape({self._selection('-1', '1', [key])})"
-                )
+                return f"np.arange(sizes[{key.ranges_over.size!r}]).reshape({self._selection('-1', '1', [key])})"
             case Same():
                 left, right = self._index_texts(key.args, used)
                 return f"np.equal({left}, {right})[..., None] * 1.0"
@@ -124,9 +120,7 @@ class Program:
                 return self._placed(used[0], sorted(node.indices, key=str))
             case After():
                 (body,) = node.parts
-                return self._texts[body] + (
-                    "[..., 1:]" if self._graph.nodes[body].window == Window.STATE else ""
-                )
+                return self._texts[body] + ("[..., 1:]" if self._graph.nodes[body].window == Window.STATE else "")
             case Observable() if key in self._scope.sequences:
                 return f"{used[0]}[{self._scope.sequences[key][1]}]"
             case Observable() | Element():

@@ -42,8 +42,7 @@ class RangeProgram:
         self._lines: list[str] = []
         results = "".join(f"{self._named(target)}, " for target in targets)
         self.source = (
-            "\n    ".join(["def ranges(measured, kept, sizes, steps):", *self._lines, f"return ({results})"])
-            + "\n"
+            "\n    ".join(["def ranges(measured, kept, sizes, steps):", *self._lines, f"return ({results})"]) + "\n"
         )
 
     def _named(self, node: Any) -> str:

@@ -61,9 +61,7 @@ class Recurrence:
     def _scalar(self, what: str, expression: Any) -> Any:
         expression = check_expression(what, expression)
         if free_indices(expression):
-            raise refusal(
-                what, f"a recurrence is scalar, but index {min(free_indices(expression), key=str)} is open"
-            )
+            raise refusal(what, f"a recurrence is scalar, but index {min(free_indices(expression), key=str)} is open")
         if on_increments(expression):
             raise refusal(what, "it speaks of the next step")
         return expression

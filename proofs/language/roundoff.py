@@ -43,9 +43,7 @@ from proofs.language.recurrence import Member
 from proofs.language.statements import Claim
 
 EPSILON = Rational(1, 2**52)
-FUNCTION_ROUNDINGS = (
-    8  # libraries promise 4 units in the last place for exp, log and tanh; a fraction and a sum follow
-)
+FUNCTION_ROUNDINGS = 8  # libraries promise 4 units in the last place for exp, log and tanh; a fraction and a sum follow
 
 
 def nonnegative(expression: Any) -> bool:
@@ -62,9 +60,7 @@ def nonnegative(expression: Any) -> bool:
         case Max():
             return any(map(nonnegative, expression.args))
         case Pow():
-            return (
-                bool(expression.exp.is_even) or nonnegative(expression.base) or expression.exp == sympy.S.Half
-            )
+            return bool(expression.exp.is_even) or nonnegative(expression.base) or expression.exp == sympy.S.Half
         case Extreme():
             return nonnegative(expression.body) and nonnegative(expression.empty)
         case Total() | After() | AtStart() | AtEvent() | Accumulated() | tanh():
@@ -203,9 +199,7 @@ class RoundingAnalysis:
         """The observable that stands for the error of a member of a recurrence."""
         if member not in self.member_errors:
             name = f"rounding_of_{member.name}"
-            self.member_errors[member] = Observable(
-                name, words=f"rounding error of {member.name}", nonnegative=True
-            )
+            self.member_errors[member] = Observable(name, words=f"rounding error of {member.name}", nonnegative=True)
         return self.member_errors[member]
 
 
@@ -316,9 +310,7 @@ class _Rule:
         if error.relative is None:
             itself = observable[formula.indices] if formula.indices else observable
             error = Error(absolute=error.absolute.xreplace({formula.expression: itself}))
-        return self._passed_on(
-            observable, f"rounded{'_later' if self.later else ''}", formula, error, indices
-        )
+        return self._passed_on(observable, f"rounded{'_later' if self.later else ''}", formula, error, indices)
 
     def _passed_on(
         self, observable: Observable, kind: str, formula: Formula, error: Error, indices: tuple[Any, ...]
@@ -329,9 +321,7 @@ class _Rule:
 
     def _named(self, observable: Observable, kind: str, formula: Formula, indices: tuple[Any, ...]) -> Error:
         """An absolute error as an observable of its own, at the given indices."""
-        slots = [
-            slot for slot, dummy in enumerate(formula.indices) if dummy in free_indices(formula.expression)
-        ]
+        slots = [slot for slot, dummy in enumerate(formula.indices) if dummy in free_indices(formula.expression)]
         key = observable, kind
         if key not in self.analysis.named:
             named = Observable(
@@ -384,9 +374,7 @@ class _Rule:
             return self._function(exp(exponent * log(base), evaluate=False))
         count = self.relative(base)
         roundings = (
-            max(int(abs(exponent)), 1)
-            if exponent.is_Integer or exponent == sympy.S.Half
-            else FUNCTION_ROUNDINGS
+            max(int(abs(exponent)), 1) if exponent.is_Integer or exponent == sympy.S.Half else FUNCTION_ROUNDINGS
         )
         if count is not None:
             return Error(relative=count * max(int(sympy.ceiling(abs(exponent))), 1) + roundings)
@@ -396,9 +384,7 @@ class _Rule:
             return Error(absolute=Min(error / self.size(node), sqrt(error), evaluate=False) + own)
         if exponent.is_Integer and exponent > 0:
             return Error(absolute=exponent * error * (self.size(base) + error) ** (exponent - 1) + own)
-        return Error(
-            absolute=self.size(node) * _growth(abs(exponent) * _relative_to(self.value(base), error)) + own
-        )
+        return Error(absolute=self.size(node) * _growth(abs(exponent) * _relative_to(self.value(base), error)) + own)
 
     def _choice(self, node: Any) -> Error:
         counts = self.relatives(node.args)
@@ -415,9 +401,7 @@ class _Rule:
         partial_sums = EPSILON * _sum_over(node.indices, self.size(node.body))
         if count is not None:
             return Error(absolute=(count + terms).expression * partial_sums)
-        return Error(
-            absolute=_sum_over(node.indices, self.bound(node.body)) + terms.expression * partial_sums
-        )
+        return Error(absolute=_sum_over(node.indices, self.bound(node.body)) + terms.expression * partial_sums)
 
     def _extreme(self, node: Extreme) -> Error:
         count = self.relative(node.body)
@@ -428,17 +412,13 @@ class _Rule:
             masked = free_indices(node.where) & set(node.indices) <= set(indices)
             return Largest(expression, *indices, where=node.where if masked else None)
 
-        return Error(
-            absolute=_over_indices(largest, node.indices, self.bound(node.body)) + EPSILON * Abs(node.empty)
-        )
+        return Error(absolute=_over_indices(largest, node.indices, self.bound(node.body)) + EPSILON * Abs(node.empty))
 
     def _softmax(self, node: Softmax) -> Error:
         shift = self.bound(node.body) + 2 * EPSILON * self.size(node.body)
         roundings = Count(1, Size(node.index.ranges_over)) + 3 * FUNCTION_ROUNDINGS
         spread = _growth(2 * _over_indices(Largest, [node.index], shift))
-        return Error(
-            absolute=self.size(node) * ((1 - self.value(node)) * spread + roundings.expression * EPSILON)
-        )
+        return Error(absolute=self.size(node) * ((1 - self.value(node)) * spread + roundings.expression * EPSILON))
 
     def _function(self, node: Any) -> Error:
         (argument,) = node.args

@@ -58,9 +58,7 @@ def scalar_source(expression: Any, at: str = "at") -> str:
     "(number(1, 3) * total((at.count('N'),), lambda i_n: power(at.see('output', i_n), 2)))"
     """
     parts = (
-        [scalar_source(part, at) for part in expression.args]
-        if isinstance(expression, Add | Mul | Max | Min)
-        else []
+        [scalar_source(part, at) for part in expression.args] if isinstance(expression, Add | Mul | Max | Min) else []
     )
     match expression:
         case Observable():

@@ -217,13 +217,9 @@ class Lemma(Statement):
 
     def _check_hypothesis(self, hypothesis: Claim, claim: Claim) -> None:
         if extra := set(hypothesis.indices) - set(claim.indices):
-            raise refusal(
-                self.words, f"hypothesis {hypothesis} has index {min(extra, key=str)}, which {claim} has not"
-            )
+            raise refusal(self.words, f"hypothesis {hypothesis} has index {min(extra, key=str)}, which {claim} has not")
         if hypothesis.on_increments and not claim.on_increments:
-            raise refusal(
-                self.words, f"hypothesis {hypothesis} speaks of the next step, but {claim} does not"
-            )
+            raise refusal(self.words, f"hypothesis {hypothesis} speaks of the next step, but {claim} does not")
         if (hypothesis.lhs, hypothesis.relation, hypothesis.rhs) == (claim.lhs, claim.relation, claim.rhs):
             raise refusal(self.words, f"hypothesis {hypothesis} is what it claims")
 
@@ -248,9 +244,7 @@ class ScalarInequality(Statement):
         super().__post_init__()
         if not self.variables:
             raise refusal(self.words, "it has no variables")
-        if used := (self.claim.lhs.atoms(sympy.Symbol) | self.claim.rhs.atoms(sympy.Symbol)) - set(
-            self.variables
-        ):
+        if used := (self.claim.lhs.atoms(sympy.Symbol) | self.claim.rhs.atoms(sympy.Symbol)) - set(self.variables):
             raise refusal(self.words, f"symbol {min(used, key=str)} is not among its variables")
         for variable in self.variables:
             if not variable.is_real or variable.is_nonnegative is not None:

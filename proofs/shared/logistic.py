@@ -1,8 +1,8 @@
 """Facts about the logistic function and the softmax that every system uses."""
 
-from sympy import Abs, Max, Min, Rational, exp, log, oo, tanh
+from sympy import Abs, Rational, exp, oo, tanh
 
-from proofs.language import ByHand, ByScalar, Claim, Derived, Logistic, ScalarInequality, real_variable
+from proofs.language import ByHand, Claim, Derived, Logistic, ScalarInequality, real_variable
 
 z = real_variable("z")
 v = real_variable("v")

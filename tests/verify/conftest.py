@@ -77,9 +77,7 @@ def build_symbols() -> SimpleNamespace:
     pull = seen("pull", SAMPLE, QUERY, KEY)
     define(
         pull[n, l, j],
-        attention[n, l, j]
-        * (value[token_at[n, j]] - Total(attention[n, l, m] * value[token_at[n, m]], m))
-        / M,
+        attention[n, l, j] * (value[token_at[n, j]] - Total(attention[n, l, m] * value[token_at[n, m]], m)) / M,
     )
     weight = label[n] * loss_derivative[n] / N
     value_step = step_size / M * Total(weight * attention[n, l, j] * gram[p, token_at[n, j]], n, l, j)
@@ -87,8 +85,7 @@ def build_symbols() -> SimpleNamespace:
     update(
         query[p, h],
         query[p, h]
-        + step_size
-        * Total(weight * gram[p, token_at[n, l]] * pull[n, l, j] * key[token_at[n, j], h], n, l, j),
+        + step_size * Total(weight * gram[p, token_at[n, l]] * pull[n, l, j] * key[token_at[n, j], h], n, l, j),
     )
     query_change = seen("query_change", TOKEN, nonnegative=True)
     define(query_change[p], sqrt(Total(change(query[p, h]) ** 2, h)))
@@ -98,16 +95,12 @@ def build_symbols() -> SimpleNamespace:
     speed = envelope.member("speed", start=Rational(1, 3), words="speed")
     rate = step_size * gram_norm * Logistic(reach)
     envelope.updates({reach: reach + Max(rate, 0), speed: speed * (1 - rate / 7) + Min(loss, 1) / 100})
-    return SimpleNamespace(
-        STEP=STEP, **{name: each for name, each in locals().items() if name not in ("data", "seen")}
-    )
+    return SimpleNamespace(STEP=STEP, **{name: each for name, each in locals().items() if name not in ("data", "seen")})
 
 
 def build_lemmas(s: SimpleNamespace) -> dict[str, Lemma]:
     """Statements that use every node of the language; some are false, which does not matter here."""
-    big = Event(
-        "big", Claim(Largest(Abs(s.output[s.n]), s.n), ">=", Rational(1, 10)), words="outputs have grown"
-    )
+    big = Event("big", Claim(Largest(Abs(s.output[s.n]), s.n), ">=", Rational(1, 10)), words="outputs have grown")
     later = Event("later", Claim(STEP, ">=", 3), since=big, words="three steps at least, and big")
     lam, out, V, phi = s.loss_derivative, s.output, s.value, s.attention
     n, l, j, p = s.n, s.l, s.j, s.p
@@ -122,9 +115,7 @@ def build_lemmas(s: SimpleNamespace) -> dict[str, Lemma]:
             Claim(Abs(out[n]), "<=", Largest(Abs(at_key), j)), Claim(out[n], ">", Smallest(at_key, j) - 1)
         ),
         "uniform": lemma(
-            Claim(
-                phi[n, l, j], "<=", 1 / (1 + (s.M - 1) * exp(-2 * Largest(Abs(s.score[n, l, j]), n, l, j)))
-            ),
+            Claim(phi[n, l, j], "<=", 1 / (1 + (s.M - 1) * exp(-2 * Largest(Abs(s.score[n, l, j]), n, l, j)))),
             Claim(Total(phi[n, l, j], j), "==", 1),
         ),
         "drift": lemma(
@@ -135,12 +126,8 @@ def build_lemmas(s: SimpleNamespace) -> dict[str, Lemma]:
                 s.step_size / s.N * Total(Abs(s.gram[p, s.token_at[n, j]]) * lam[n], n, j),
             ),
         ),
-        "query_drift": lemma(
-            Claim(s.query_change[p], "<=", s.step_size * s.gram_norm * s.reach + exp(-STEP))
-        ),
-        "output_change": lemma(
-            Claim(Abs(change(out[n])), "<=", Abs(at_start(out[n])) + STEP / 9 + after(s.loss))
-        ),
+        "query_drift": lemma(Claim(s.query_change[p], "<=", s.step_size * s.gram_norm * s.reach + exp(-STEP))),
+        "output_change": lemma(Claim(Abs(change(out[n])), "<=", Abs(at_start(out[n])) + STEP / 9 + after(s.loss))),
         "masked": lemma(
             Claim(Largest(V[p], p, where=s.is_noise[p]), "<=", Largest(V[p], p, where=s.is_none[p], empty=2)),
             Claim(V[p], "<=", Smallest(V[s.q], s.q, where=1 - Same(p, s.q)) + 3, where=s.is_noise[p]),
@@ -160,9 +147,7 @@ def build_lemmas(s: SimpleNamespace) -> dict[str, Lemma]:
             )
         ),
         "places": lemma(Claim(phi[n, j, j] * V[0], ">=", phi[n, j, 1] ** 2 - V[s.token_at[n, 0]])),
-        "given": lemma(
-            Claim(out[n], "<=", s.loss), given=[Claim(s.label[n], ">", 0), Claim(out[n], "<=", 1)]
-        ),
+        "given": lemma(Claim(out[n], "<=", s.loss), given=[Claim(s.label[n], ">", 0), Claim(out[n], "<=", 1)]),
         "envelope": lemma(Claim(Abs(V[p]), "<=", s.reach), Claim(after(s.speed), ">=", s.speed - 1)),
     }
     for name, each in lemmas.items():
@@ -243,9 +228,7 @@ class Reference:
         if isinstance(index, nodes.Index):
             return env[index.name]
         if isinstance(index, nodes.Element):
-            return int(
-                self.problem[index.observable.name][tuple(self.index(each, env) for each in index.indices)]
-            )
+            return int(self.problem[index.observable.name][tuple(self.index(each, env) for each in index.indices)])
         return int(index)
 
     def over(self, indices: Any, env: dict[str, int]) -> list[dict[str, int]]:
@@ -284,9 +267,7 @@ class Reference:
         if isinstance(node, nodes.Largest | nodes.Smallest):
             pick = max if isinstance(node, nodes.Largest) else min
             places = [each for each in self.over(node.indices, env) if self.at(node.where, time, each) == 1]
-            return pick(
-                [self.at(node.body, time, each) for each in places], default=self.at(node.empty, time, env)
-            )
+            return pick([self.at(node.body, time, each) for each in places], default=self.at(node.empty, time, env))
         if isinstance(node, nodes.Softmax):
             powers = [mpmath.exp(self.at(node.body, time, each)) for each in self.over([node.index], env)]
             return powers[env[node.index.name]] / mpmath.fsum(powers)
@@ -310,9 +291,7 @@ class Reference:
         raise AssertionError(f"the reference does not know {type(node).__name__}")
 
     def observable(self, node: Any, time: tuple[int, bool], env: dict[str, int]) -> Any:
-        observable, indices = (
-            (node.observable, node.indices) if isinstance(node, nodes.Element) else (node, ())
-        )
+        observable, indices = (node.observable, node.indices) if isinstance(node, nodes.Element) else (node, ())
         place = tuple(self.index(index, env) for index in indices)
         formula = observable.definition
         step, later = time

@@ -90,9 +90,7 @@ def test_ignored_arrays_are_noted(command: Any, reference_file: Path, unjudged: 
 
 def test_one_set_takes_several_words_and_stops_at_the_next_option() -> None:
     words = ["run", "s", "--set", "A=1", "B=2", "--out", "x=y", "--set", "C=3"]
-    assert spread_settings(words) == [
-        *("run", "s", "--set", "A=1", "--set", "B=2", "--out", "x=y", "--set", "C=3")
-    ]
+    assert spread_settings(words) == [*("run", "s", "--set", "A=1", "--set", "B=2", "--out", "x=y", "--set", "C=3")]
 
 
 def test_a_used_folder_is_replaced_only_by_force(
@@ -218,11 +216,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 @pytest.mark.slow
 def test_the_memory_of_a_judged_process_does_not_grow_with_its_steps() -> None:
     few, many = (
-        int(
-            subprocess.run(
-                [sys.executable, "-c", RESIDENT, str(steps)], capture_output=True, check=True
-            ).stdout
-        )
+        int(subprocess.run([sys.executable, "-c", RESIDENT, str(steps)], capture_output=True, check=True).stdout)
         for steps in (10**4, 10**5)
     )
     assert many < 1.1 * few

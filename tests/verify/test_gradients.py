@@ -27,9 +27,7 @@ def test_loss_and_gradients_are_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["folder", "missing/g.npz", "file/g.npz", f"{os.devnull}/g.npz", "x" * 300])
-def test_a_file_that_cannot_be_written_is_refused(
-    name: str, refusal: Callable[..., str], tmp_path: Path
-) -> None:
+def test_a_file_that_cannot_be_written_is_refused(name: str, refusal: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(RequestError, match=r"^--out: "):

@@ -98,9 +98,7 @@ def test_a_saved_problem_on_arrays_repeats_the_run_bit_for_bit(
     engine: str, reference_file: Path, tmp_path: Path
 ) -> None:
     law = {"sigma_p": 0.3, "C_p": 2.0, "step_size": 0.01, "test_samples": 20}
-    first: Run = verify.run(
-        "benign-vit", instance=reference_file, engine=engine, steps=15, settings=law, seed=4
-    )
+    first: Run = verify.run("benign-vit", instance=reference_file, engine=engine, steps=15, settings=law, seed=4)
     first.save(tmp_path / "run")
     again: Run = verify.run("benign-vit", config=tmp_path / "run" / "problem.toml")
     assert_same_bits(again.trajectory, first.trajectory)
@@ -110,9 +108,7 @@ def test_a_saved_problem_on_arrays_repeats_the_run_bit_for_bit(
 def test_the_folder_of_a_run(tmp_path: Path) -> None:
     finished = run(steps=12)
     assert finished.save(tmp_path / "run") == tmp_path / "run"
-    assert {"problem.toml", "trajectory.nc", "verdicts.json"} <= {
-        path.name for path in (tmp_path / "run").iterdir()
-    }
+    assert {"problem.toml", "trajectory.nc", "verdicts.json"} <= {path.name for path in (tmp_path / "run").iterdir()}
     record = strict_json(tmp_path / "run" / "verdicts.json")
     assert record["system"] == "benign-vit"
     assert record["steps"] == 12

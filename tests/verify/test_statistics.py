@@ -14,9 +14,7 @@ confidences = st.floats(0.5, 0.9999)
 
 
 @given(data=st.data(), trials=st.integers(1, 10**6), confidence=confidences)
-def test_clopper_pearson_is_the_exact_binomial_interval(
-    data: st.DataObject, trials: int, confidence: float
-) -> None:
+def test_clopper_pearson_is_the_exact_binomial_interval(data: st.DataObject, trials: int, confidence: float) -> None:
     from scipy.stats import binomtest
 
     successes = data.draw(st.integers(0, trials))
@@ -27,12 +25,8 @@ def test_clopper_pearson_is_the_exact_binomial_interval(
 
 
 @settings(max_examples=20)
-@given(
-    trials=st.integers(1, 60), truth=st.floats(0.001, 0.999), confidence=st.sampled_from([0.8, 0.95, 0.99])
-)
-def test_clopper_pearson_covers_the_truth_as_often_as_it_promises(
-    trials: int, truth: float, confidence: float
-) -> None:
+@given(trials=st.integers(1, 60), truth=st.floats(0.001, 0.999), confidence=st.sampled_from([0.8, 0.95, 0.99]))
+def test_clopper_pearson_covers_the_truth_as_often_as_it_promises(trials: int, truth: float, confidence: float) -> None:
     from scipy.stats import binom
 
     covered = 0.0

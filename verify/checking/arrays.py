@@ -112,9 +112,7 @@ def _lettered(axes: Sequence[int], step: bool) -> str:
 class _Plan:
     """Pairs of operands in the order in which they are multiplied; a product goes to the end of the list."""
 
-    def __init__(
-        self, arrays: Sequence[Array], letters: Sequence[str], constant: Sequence[bool], wanted: str
-    ) -> None:
+    def __init__(self, arrays: Sequence[Array], letters: Sequence[str], constant: Sequence[bool], wanted: str) -> None:
         self._sizes = {
             letter: size
             for array, own in zip(arrays, letters, strict=True)
@@ -131,9 +129,7 @@ class _Plan:
         self._pairs: list[tuple[int, int, _Product]] = []
         waiting = [*fixed_letters, *(letters[place] for place in moving)]
         while len(waiting) > 1:
-            first, second = min(
-                combinations(range(len(waiting)), 2), key=lambda pair: self._cost(waiting, pair)
-            )
+            first, second = min(combinations(range(len(waiting)), 2), key=lambda pair: self._cost(waiting, pair))
             right, left = waiting.pop(second), waiting.pop(first)
             product = _Product(left, right, set(wanted).union(*waiting), self._sizes)
             self._pairs.append((first, second, product))
@@ -152,9 +148,7 @@ class _Plan:
         """Constants multiplied with one another wherever the product is no larger than its larger factor."""
         for first, second in combinations(range(len(arrays)), 2):
             rest = [set(each) for place, each in enumerate(letters) if place not in (first, second)]
-            product = _Product(
-                letters[first], letters[second], set(self._wanted).union(*rest, *others), self._sizes
-            )
+            product = _Product(letters[first], letters[second], set(self._wanted).union(*rest, *others), self._sizes)
             size = prod(self._sizes[letter] for letter in product.letters)
             if size <= max(arrays[first].size, arrays[second].size):
                 arrays[second], letters[second] = product(arrays[first], arrays[second]), product.letters
@@ -201,8 +195,7 @@ class _Product:
             self._size = prod(sizes[letter] for letter in summed)
             orders = batch + own[0] + summed, batch + summed + own[1]
             self._orders = tuple(
-                tuple(side.index(letter) for letter in order)
-                for side, order in zip((left, right), orders, strict=True)
+                tuple(side.index(letter) for letter in order) for side, order in zip((left, right), orders, strict=True)
             )
             self.letters = own[0] + own[1] + batch
         else:

@@ -79,16 +79,12 @@ class Decider:
                 return decision
         return "undecided"
 
-    def enclose(
-        self, expression: Any, state: Arrays, indices: Mapping[str, int], step: int, bits: int
-    ) -> arb:
+    def enclose(self, expression: Any, state: Arrays, indices: Mapping[str, int], step: int, bits: int) -> arb:
         """A ball that holds the value of an expression."""
         with _precision(bits):
             return self._value(expression, self._state(Tuple(expression), state, step, bits), indices)
 
-    def _decided(
-        self, claim: Claim, state: Arrays, indices: Mapping[str, int], step: int, bits: int
-    ) -> Decision:
+    def _decided(self, claim: Claim, state: Arrays, indices: Mapping[str, int], step: int, bits: int) -> Decision:
         here = self._state(Tuple(claim.lhs, claim.rhs), state, step, bits)
         left, right = (self._value(side, here, indices) for side in (claim.lhs, claim.rhs))
         if claim.relation in (">=", ">"):
@@ -170,13 +166,9 @@ def _observables(expressions: Any) -> dict[str, Observable]:
         observable = waiting.pop()
         if observable.name not in found:
             found[observable.name] = observable
-            formulas = [
-                each.expression for each in (observable.definition, observable.next_value) if each is not None
-            ]
+            formulas = [each.expression for each in (observable.definition, observable.next_value) if each is not None]
             if isinstance(observable, Member):
-                formulas += [
-                    part for member in observable.recurrence.members for part in (member.start, member.update)
-                ]
+                formulas += [part for member in observable.recurrence.members for part in (member.start, member.update)]
             waiting += [each for formula in formulas for each in formula.atoms(Observable)]
     return found
 
@@ -184,9 +176,7 @@ def _observables(expressions: Any) -> dict[str, Observable]:
 class Known:
     """Arrays taken as exact, and the sizes that they tell."""
 
-    def __init__(
-        self, observables: Mapping[str, Observable], arrays: Arrays, sizes: Mapping[str, int]
-    ) -> None:
+    def __init__(self, observables: Mapping[str, Observable], arrays: Arrays, sizes: Mapping[str, int]) -> None:
         self.observables = observables
         self._arrays = arrays
         self._sizes = sizes
@@ -198,9 +188,7 @@ class Known:
         for name, observable in self.observables.items():
             if name in self._arrays:
                 shape = getattr(self._arrays[name], "shape", ())
-                sizes |= {
-                    each.size: length for each, length in zip(observable.index_sets, shape, strict=True)
-                }
+                sizes |= {each.size: length for each, length in zip(observable.index_sets, shape, strict=True)}
         return sizes
 
     def entry(self, name: str, indices: tuple[int, ...]) -> Any:
@@ -286,9 +274,7 @@ class NextState(State):
     """The state one step after another one."""
 
     def __init__(self, before: State) -> None:
-        super().__init__(
-            before._known, before._start, before._events, before.step + 1, before._decider, before._bits
-        )
+        super().__init__(before._known, before._start, before._events, before.step + 1, before._decider, before._bits)
         self._before = before
 
     @property
@@ -366,9 +352,7 @@ def _smaller(*values: arb) -> arb:
 def _softmax(size: int, scores: Callable[[int], arb], chosen: int) -> arb:
     """The reciprocal of a sum of exponentials of differences, one of which is exactly 1."""
     score = scores(chosen)
-    return 1 / sum(
-        (arb(1) if other == chosen else (scores(other) - score).exp() for other in range(size)), arb(0)
-    )
+    return 1 / sum((arb(1) if other == chosen else (scores(other) - score).exp() for other in range(size)), arb(0))
 
 
 def _logistic(argument: arb) -> arb:

@@ -29,9 +29,7 @@ Array = NDArray[np.float64]
 SHARP = 2.0**-10
 """A tolerance of an equality is fine enough if the smallest term is a thousand times larger."""
 
-_ARRAY_FUNCTIONS = {
-    name: getattr(arrays, name) for name in ("power", "logistic", "softplus", "softmax", "extreme")
-}
+_ARRAY_FUNCTIONS = {name: getattr(arrays, name) for name in ("power", "logistic", "softplus", "softmax", "extreme")}
 
 
 def compile_lemmas(lemmas: Iterable[Lemma], recorded: Iterable[str], events: Iterable[Event] = ()) -> Checker:
@@ -51,17 +49,13 @@ class Checker:
     and `range_program` hold the generated sources.
     """
 
-    def __init__(
-        self, lemmas: Sequence[Lemma], recorded: frozenset[str], events: Sequence[Event] = ()
-    ) -> None:
+    def __init__(self, lemmas: Sequence[Lemma], recorded: frozenset[str], events: Sequence[Event] = ()) -> None:
         self.lemmas = tuple(lemmas)
         analysis = RoundingAnalysis()
         events = _events_of(lemmas, events)
         claims = [claim for lemma in lemmas for claim in (*lemma.claims, *lemma.given)]
         sides = [
-            side
-            for each in (*claims, *(c for event in events for c in event.claims))
-            for side in (each.lhs, each.rhs)
+            side for each in (*claims, *(c for event in events for c in event.claims)) for side in (each.lhs, each.rhs)
         ]
         loops = _loops(sides, analysis)
         self.bounds = {claim: analysis.margin_bound(claim) for claim in claims}
@@ -90,9 +84,7 @@ class Checker:
         return Program([self.bounds[claim]], self._recalling)
 
 
-def _targets(
-    claims: Sequence[Claim], sizes: Mapping[Claim, Sequence[Any]], others: Sequence[Any]
-) -> list[Any]:
+def _targets(claims: Sequence[Claim], sizes: Mapping[Claim, Sequence[Any]], others: Sequence[Any]) -> list[Any]:
     """What the main program evaluates: both sides of claims, and the sizes of the terms of equalities."""
     targets: dict[Any, None] = {}
     for claim in claims:
@@ -110,9 +102,7 @@ def _events_of(lemmas: Sequence[Lemma], others: Sequence[Event]) -> list[Event]:
     while waiting:
         event = waiting.pop(0)
         found[event] = None
-        earlier = [each for claim in event.claims for each in claim.events] + (
-            [event.since] if event.since else []
-        )
+        earlier = [each for claim in event.claims for each in claim.events] + ([event.since] if event.since else [])
         waiting += [each for each in earlier if each not in found]
     return sorted(found, key=lambda event: event.name)
 
@@ -127,9 +117,7 @@ def _loops(expressions: Sequence[Any], analysis: RoundingAnalysis) -> dict[Recur
                 if any(other.update is None for other in member.recurrence.members):
                     raise refusal(f"recurrence {member.recurrence.name}", "it has no updates", member.place)
                 loops[member.recurrence] = Loop(member.recurrence, analysis)
-                waiting += [
-                    part for other in member.recurrence.members for part in (other.start, other.update)
-                ]
+                waiting += [part for other in member.recurrence.members for part in (other.start, other.update)]
     return loops
 
 
@@ -142,9 +130,7 @@ def _sources(loops: Mapping[Recurrence, Loop], scope: Scope) -> dict[int, str]:
     return {scope.number(Sequences(recurrence)): loop.source for recurrence, loop in loops.items()}
 
 
-def _places(
-    loops: Iterable[Recurrence], analysis: RoundingAnalysis
-) -> dict[Observable, tuple[Recurrence, int]]:
+def _places(loops: Iterable[Recurrence], analysis: RoundingAnalysis) -> dict[Observable, tuple[Recurrence, int]]:
     """Which row of which recurrence holds each member and each member's error."""
     places: dict[Observable, tuple[Recurrence, int]] = {}
     for recurrence in loops:
@@ -203,11 +189,7 @@ class Session:
         """For every claim, a number that its rounding bound nowhere exceeds on the stretch just evaluated."""
 
         def known(name: str) -> ranges.Range:
-            return (
-                self._constant_ranges[name]
-                if name in self._constant_ranges
-                else _measured(states.given(name))
-            )
+            return self._constant_ranges[name] if name in self._constant_ranges else _measured(states.given(name))
 
         def kept(number: int, row: int | None = None) -> ranges.Range:
             return _measured(self.run.now[number] if row is None else self.run.now[number][row])
@@ -272,10 +254,7 @@ class Result:
             ceiling=lambda: self._ceilings[claim],
             tolerance=lambda size: self._tolerance(claim, window, span, size),
             bound=lambda: self._bound(claim, window, span),
-            sizes=[
-                self._cut(size, claim.indices, window, span)
-                for size in self._session.checker.sizes.get(claim, ())
-            ],
+            sizes=[self._cut(size, claim.indices, window, span) for size in self._session.checker.sizes.get(claim, ())],
         )
 
     def _span(self, lemma: Lemma, window: Window) -> slice:
@@ -344,9 +323,7 @@ class _Executable:
         self._stretch = _function(program.stretch_source, "stretch", _ARRAY_FUNCTIONS)
 
     def __call__(self, given: Callable[[str], Array], run: Run) -> tuple[Any, ...]:
-        results: tuple[Any, ...] = self._stretch(
-            given, self._sizes, self._contract, self._constants, run.steps, run
-        )
+        results: tuple[Any, ...] = self._stretch(given, self._sizes, self._contract, self._constants, run.steps, run)
         return results
 
 
@@ -379,9 +356,7 @@ class _States:
         self.increments = max(lengths.values(), default=max(recorded, default=1)) - 1
         for name, length in lengths.items():
             if length != self.increments + 1:
-                raise ValueError(
-                    f"{name}: {len(self.raw[name][1])} steps in a stretch of {self.increments} increments"
-                )
+                raise ValueError(f"{name}: {len(self.raw[name][1])} steps in a stretch of {self.increments} increments")
 
     def given(self, name: str) -> Array:
         """An array by its name."""
@@ -403,9 +378,7 @@ class _Problem:
                 array = _shaped(each, constants, "problem")
                 kind: Any = np.intp if each in self._pickers else np.float64
                 if each in self._pickers and not np.issubdtype(array.dtype, np.integer):
-                    raise ValueError(
-                        f"{each.name}: dtype {array.dtype}, but it picks elements: give integers"
-                    )
+                    raise ValueError(f"{each.name}: dtype {array.dtype}, but it picks elements: give integers")
                 self.arrays[each.name] = np.ascontiguousarray(array[..., None], dtype=kind)
                 self._learn(each, array.shape)
 
@@ -417,9 +390,7 @@ class _Problem:
             size = self.sizes[picker.elements_of.size] if picker.elements_of is not None else 0
             low, high = _measured(self.arrays[picker.name])
             if low < 0 or high >= size:
-                raise ValueError(
-                    f"{picker.name}: elements {low:.0f} to {high:.0f}, allowed are 0 to {size - 1}"
-                )
+                raise ValueError(f"{picker.name}: elements {low:.0f} to {high:.0f}, allowed are 0 to {size - 1}")
 
     def _learn(self, observable: Observable, shape: Sequence[int]) -> None:
         for index_set, size in zip(observable.index_sets, shape, strict=True):

@@ -18,15 +18,17 @@ from verify.engines.stretch import Dynamics, Stretch
 from verify.systems.base import Prepared
 
 MOST_BALLS = 1000
-"""Near ties of one claim that are decided by balls; of a proved claim further ones rest on its proof, else they stay undecided."""
+"""Near ties of one claim that are decided by balls; of a proved claim further ones rest on its proof, else
+they stay undecided.
+"""
 
 
 class LemmaViolation(StopRun):
     """A statement failed in a strict run.
 
-    `lemma`, `claim` and `place` (step, indices, both sides) say what and where; `replay` is an instance that violates the statement at its
-    step `replay_step`: the arrays at the step of the violation and step 0, or, for a statement that looks back, those of the
-    start and the same step.
+    `lemma`, `claim` and `place` (step, indices, both sides) say what and where; `replay` is an instance that
+    violates the statement at its step `replay_step`: the arrays at the step of the violation and step 0, or,
+    for a statement that looks back, those of the start and the same step.
     """
 
     def __init__(self, lemma: Lemma, claim: Claim, place: Place) -> None:
@@ -111,8 +113,9 @@ def _named(claim: Claim, where: Mapping[str, int]) -> dict[str, int]:
 class Judge:
     """An observer that checks the statements of a system on every stretch.
 
-    `statements` gives the lemmas and the events; it is called with the first stretch. Events are followed whether or not a statement names them. A statement that names data
-    which the instance does not determine is not judged. `violation` is the one that ended a strict run.
+    `statements` gives the lemmas and the events; it is called with the first stretch. Events are followed
+    whether or not a statement names them. A statement that names data which the instance does not determine
+    is not judged. `violation` is the one that ended a strict run.
     """
 
     def __init__(
@@ -211,7 +214,9 @@ class Judge:
             dynamics.restore(stretch.start)
             dynamics.advance(position, -1.0, [])
             vectors = dynamics.vectors()
-            recorded = {name: np.array(array[position]) for name, array in stretch.arrays.items() if position < len(array)}
+            recorded = {
+                name: np.array(array[position]) for name, array in stretch.arrays.items() if position < len(array)
+            }
             self._state = step, {**self._constants, **recorded, **vectors}
         return self._state[1]
 
@@ -269,14 +274,17 @@ class Judge:
         if lemma.name not in self._folds:
             missing = self._missing[lemma.name]
             reason = (
-                f"the instance does not determine {', '.join(missing)}" if missing else "one run cannot judge it: see verify study"
+                f"the instance does not determine {', '.join(missing)}"
+                if missing
+                else "one run cannot judge it: see verify study"
             )
             claims = [ClaimVerdict(plain(claim), Verdict.NOT_JUDGED) for claim in lemma.claims]
             return LemmaVerdict(self._system, lemma, kind, lemma.stage.name, claims, reason=reason)
         folds = self._folds[lemma.name]
         claims = [fold.verdict() for fold in folds.claims]
         hypotheses = [
-            Hypothesis(plain(met.claim), met.smallest, met.held / met.asked if met.asked else 0.0) for met in folds.given
+            Hypothesis(plain(met.claim), met.smallest, met.held / met.asked if met.asked else 0.0)
+            for met in folds.given
         ]
         reason = ""
         if any(claim.verdict is Verdict.HYPOTHESIS_NOT_MET for claim in claims):
@@ -292,12 +300,15 @@ class Judge:
                 return f"{stage.name} was never entered: {stage.start.name} did not occur ({stage.start.words})"
             ended = None if stage.end is None else self.events.get(stage.end.name)
             if ended is not None and stage.end is not None and ended < begun:
-                return f"{stage.name} is empty: {stage.end.name} (step {ended}) came before {stage.start.name} (step {begun})"
+                ends, starts = f"{stage.end.name} (step {ended})", f"{stage.start.name} (step {begun})"
+                return f"{stage.name} is empty: {ends} came before {starts}"
         for met in folds.given:
             if not met.held:
                 margin = "" if met.smallest is None else f" (margin {met.smallest:.3g})"
                 return f"its hypothesis never held: {plain(met.claim)}{margin}"
-        waiting = [event.name for claim in lemma.claims for event in claim.events if self.events.get(event.name) is None]
+        waiting = [
+            event.name for claim in lemma.claims for event in claim.events if self.events.get(event.name) is None
+        ]
         if waiting:
             return f"{waiting[0]} did not occur"
         if len(folds.given) > 1 and any(met.held < met.asked for met in folds.given):
@@ -314,5 +325,3 @@ def _fold_hypotheses(given: list[_Met], outcome: Outcome) -> None:
         met.held += int(np.count_nonzero(holds))
         smallest = float(np.min(sides.margin))
         met.smallest = smallest if met.smallest is None else min(met.smallest, smallest)
-
-

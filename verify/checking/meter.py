@@ -13,8 +13,8 @@ from proofs.language import Claim, Observable, Size
 class Requirement:
     """One requirement: as the paper says it, both sides with hidden constants set to one, and their ratio.
 
-    `ratio` above 1 means that the requirement is met with its constant at 1. Sides are `None` where the instance does not
-    determine a symbol.
+    `ratio` above 1 means that the requirement is met with its constant at 1. Sides are `None` where the
+    instance does not determine a symbol.
     """
 
     name: str

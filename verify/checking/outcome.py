@@ -207,9 +207,7 @@ class Outcome:
         bound = self.bound()
         certain = self._only_applying(margin > bound, True)
         violated = self._only_applying(margin < -bound, False)
-        return Tally(
-            checked, worst, self._first(violated, relative), self._all(~certain & ~violated, relative)
-        )
+        return Tally(checked, worst, self._first(violated, relative), self._all(~certain & ~violated, relative))
 
     def _tally_equality(self, checked: int) -> Tally:
         largest = [float(np.max(self._only_applying(size, 0.0))) for size in self.sizes]

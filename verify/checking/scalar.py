@@ -646,9 +646,7 @@ def _kinks(margin: Expr) -> tuple[Expr, ...]:
     return tuple(sorted((kink for kink in margin.atoms(Abs) if not kink.args[0].has(Abs)), key=str))
 
 
-def _is_shown(
-    margin: Expr, box: Box, strict: bool, bits: int, derivatives: int, along: Symbol | None = None
-) -> bool:
+def _is_shown(margin: Expr, box: Box, strict: bool, bits: int, derivatives: int, along: Symbol | None = None) -> bool:
     """Whether a margin is shown to be nonnegative (positive, if `strict`) on a box.
 
     At most so many derivatives are nested, in the variable `along` alone if it is given.
@@ -664,9 +662,7 @@ def _is_shown(
     if not strict and _is_zero(margin, box, bits):
         return True
     if kinks := _kinks(margin):
-        return len(kinks) <= MOST_OPEN_KINKS and _is_shown_for_both_signs(
-            margin, box, strict, bits, derivatives
-        )
+        return len(kinks) <= MOST_OPEN_KINKS and _is_shown_for_both_signs(margin, box, strict, bits, derivatives)
     return len(_operations(margin)) <= MOST_OPERATIONS and any(
         _grows_from_face(margin, box, variable, from_low, strict, bits, derivatives, enclosure.low)
         for variable, side in box.items()
@@ -736,9 +732,7 @@ def _curves_up_from_touch(margin: Expr, box: Box, bits: int) -> bool:
         if minor is None or not minor.positive:
             return False
     flat_there = [margin, *(_derivative(margin, variable) for variable in variables)]
-    return any(
-        all(_is_zero(quantity, _point(corner), bits) for quantity in flat_there) for corner in _corners(box)
-    )
+    return any(all(_is_zero(quantity, _point(corner), bits) for quantity in flat_there) for corner in _corners(box))
 
 
 class _Search:
@@ -769,9 +763,7 @@ class _Search:
 
     def _replace_coordinate(self, old: Symbol, weights: Mapping[Symbol, Expr], constant: Expr) -> None:
         new = Dummy(str(Add(constant, *[weights[v] * v for v in weights])), real=True)
-        reached = [
-            sorted((weight * self.box[v].low, weight * self.box[v].high)) for v, weight in weights.items()
-        ]
+        reached = [sorted((weight * self.box[v].low, weight * self.box[v].high)) for v, weight in weights.items()]
         lows, highs = zip(*reached, strict=True)
         others = Add(*[weights[v] * v for v in weights if v != old])
         solved = {old: (new - others - constant) / weights[old]}
@@ -836,9 +828,7 @@ class _Search:
 
         return max(box, key=change)
 
-    def run(
-        self, touching: Mapping[Symbol, Sequence[Expr]], bits: int, most_boxes: int, looked_at: int = 0
-    ) -> Outcome:
+    def run(self, touching: Mapping[Symbol, Sequence[Expr]], bits: int, most_boxes: int, looked_at: int = 0) -> Outcome:
         """Search until the claim is shown on every box, is false at a point, or the boxes are used up."""
         first_boxes = self._first_boxes(touching)
         for point in chain(chain.from_iterable(map(_corners, first_boxes)), _scattered(self.box)):
@@ -882,9 +872,7 @@ class _Search:
         return boxes
 
     def _undecided(self, box: Box, boxes: int, bits: int) -> Outcome:
-        sides = {
-            place.name: f"[{_in_print(side.low)}, {_in_print(side.high)}]" for place, side in box.items()
-        }
+        sides = {place.name: f"[{_in_print(side.low)}, {_in_print(side.high)}]" for place, side in box.items()}
         where = ", ".join(f"{name} in {side}" for name, side in sides.items())
         return Outcome("undecided", None, boxes, bits, f"undecided after {boxes} boxes; open: {where}")
 
@@ -968,9 +956,7 @@ def prove_inequality(inequality: ScalarInequality, **budget: Any) -> Outcome:
     return prove(claim.lhs, claim.relation, claim.rhs, variables, **budget)
 
 
-def _checked(
-    left: Expr, right: Expr, variables: Mapping[Symbol, Interval]
-) -> tuple[Expr, Expr, dict[Symbol, Side]]:
+def _checked(left: Expr, right: Expr, variables: Mapping[Symbol, Interval]) -> tuple[Expr, Expr, dict[Symbol, Side]]:
     """Return both sides in functions that can be enclosed, and the domain; refuse what is not exact."""
     domain = {}
     for variable, interval in variables.items():
@@ -978,9 +964,7 @@ def _checked(
             raise ValueError(f"{variable}: it must be declared real and nothing else")
         if not isinstance(interval, Interval):
             raise ValueError(f"{variable}: {interval} is not allowed (an Interval of more than one number)")
-        domain[variable] = Side(
-            interval.start, interval.end, bool(interval.left_open), bool(interval.right_open)
-        )
+        domain[variable] = Side(interval.start, interval.end, bool(interval.left_open), bool(interval.right_open))
     for side in (left, right):
         if missing := side.free_symbols - set(domain):
             raise ValueError(f"{min(missing, key=str)}: it has no interval")

@@ -41,8 +41,9 @@ SEVERITY = (
 class ClaimVerdict:
     """What was found of one claim.
 
-    `worst_margin`, `lhs`, `rhs`, `at_step` and `where` belong to the smallest margin relative to its sides; `first_violation` is the
-    first step at which the claim fails by more than rounding explains. `checked_steps` counts the steps at which it applied.
+    `worst_margin`, `lhs`, `rhs`, `at_step` and `where` belong to the smallest margin relative to its sides;
+    `first_violation` is the first step at which the claim fails by more than rounding explains.
+    `checked_steps` counts the steps at which it applied.
     """
 
     text: str
@@ -96,7 +97,9 @@ class LemmaVerdict:
     @property
     def worst(self) -> ClaimVerdict | None:
         """Among the claims with the lemma's verdict, the one with the smallest relative margin."""
-        deciding = [claim for claim in self.claims if claim.verdict == self.verdict and claim.relative_margin is not None]
+        deciding = [
+            claim for claim in self.claims if claim.verdict == self.verdict and claim.relative_margin is not None
+        ]
         return min(deciding, key=lambda claim: claim.relative_margin or 0.0, default=None)
 
     @property

@@ -1,0 +1,1 @@
+"""Drives runs stretch by stretch; knows no system."""

@@ -14,10 +14,11 @@ TestQuantities = Callable[[Array, Array], dict[str, float]]
 
 
 class Collector:
-    """An observer that keeps the scheduled states, the first and the last, and, apart from them, those that `wanted` names.
+    """An observer that keeps the scheduled states, the first and the last, and, apart from them, those that
+    `wanted` names.
 
-    `wanted` is asked after each stretch for steps inside it (a stage's event, say); a state that the stretch did not keep is made
-    again from its start.
+    `wanted` is asked after each stretch for steps inside it (a stage's event, say); a state that the stretch
+    did not keep is made again from its start.
     """
 
     def __init__(
@@ -55,9 +56,7 @@ class Collector:
         return self._rows[step] if step in self._rows else self._marked[step]
 
     def _row(self, stretch: Stretch, step: int, dynamics: Dynamics) -> Row:
-        row: Row = {
-            name: np.array(stretch.arrays[name][step - stretch.first]) for name in self._names
-        }
+        row: Row = {name: np.array(stretch.arrays[name][step - stretch.first]) for name in self._names}
         with np.errstate(over="ignore", invalid="ignore"):  # a run that left float64 says so at its end
             outputs = dynamics.test_outputs(stretch.kept[step])
             if outputs is not None:

@@ -74,9 +74,9 @@ def drive(
 ) -> Ending:
     """Make steps until the goal is reached; memory does not grow with their number.
 
-    The judge sees a stretch in a thread of its own while the next one is made; the observers see it after the judge. Both get a twin of
-    the dynamics, on which they can run a stretch again. The products use one thread: small ones lose by more, and the bits of a run
-    must not depend on the machine's load.
+    The judge sees a stretch in a thread of its own while the next one is made; the observers see it after the
+    judge. Both get a twin of the dynamics, on which they can run a stretch again. The products use one
+    thread: small ones lose by more, and the bits of a run must not depend on the machine's load.
 
     Raises:
         RequestError: if the loss is not finite before any step is made.
@@ -138,4 +138,3 @@ def _next_stretch(dynamics: Dynamics, goal: Goal, schedule: Schedule) -> Stretch
         keep = keep[:most]
         steps = keep[-1] - here
     return dynamics.advance(steps, goal.stopping_loss, keep)
-

@@ -1,0 +1,1 @@
+"""Files and requests: read with suspicion, written whole or not at all."""

@@ -52,9 +52,8 @@ def read_arrays(path: Path, expected: Mapping[str, Expected]) -> tuple[dict[str,
         members = {name.removesuffix(".npy"): name for name in archive.namelist()}
         missing = [name for name, array in expected.items() if array.required and name not in members]
         if missing:
-            raise RequestError(
-                f"--instance: {path} has no array {missing[0]} (needed: {' '.join(k for k, a in expected.items() if a.required)})"
-            )
+            needed = " ".join(name for name, array in expected.items() if array.required)
+            raise RequestError(f"--instance: {path} has no array {missing[0]} (needed: {needed})")
         wanted = {name: members[name] for name in expected if name in members}
         headers = {name: _header(archive, path, name, member) for name, member in wanted.items()}
         require_memory(sum(16.0 * math.prod(map(float, shape)) for shape, _ in headers.values()), f"{path}")
@@ -63,7 +62,9 @@ def read_arrays(path: Path, expected: Mapping[str, Expected]) -> tuple[dict[str,
     return arrays, sorted(set(members) - set(expected))
 
 
-def _header(archive: zipfile.ZipFile, path: Path, name: str, member: str) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+def _header(
+    archive: zipfile.ZipFile, path: Path, name: str, member: str
+) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
     try:
         with archive.open(member) as stream:
             version = npy.read_magic(stream)
@@ -76,7 +77,9 @@ def _header(archive: zipfile.ZipFile, path: Path, name: str, member: str) -> tup
     if dtype.hasobject:
         raise RequestError(f"--instance: array {name} of {path} holds pickled objects (real numbers are allowed)")
     if dtype.kind not in "fiu" or dtype.itemsize > 8:
-        raise RequestError(f"--instance: array {name} of {path} has dtype {dtype} (real numbers up to 64 bits are allowed)")
+        raise RequestError(
+            f"--instance: array {name} of {path} has dtype {dtype} (real numbers up to 64 bits are allowed)"
+        )
     return shape, dtype
 
 
@@ -103,8 +106,7 @@ def _agree(path: Path, expected: Mapping[str, Expected], shapes: Mapping[str, tu
             raise RequestError(f"--instance: array {name} of {path} has shape {shape} ({wanted} is needed)")
         for axis, length in zip(axes, shape, strict=True):
             if sizes.setdefault(axis, (length, name))[0] != length:
-                raise RequestError(
-                    f"--instance: array {name} of {path} has shape {shape} ({wanted} is needed, to match {sizes[axis][1]})"
-                )
+                needed = f"{wanted} is needed, to match {sizes[axis][1]}"
+                raise RequestError(f"--instance: array {name} of {path} has shape {shape} ({needed})")
             if length < 1:
                 raise RequestError(f"--instance: array {name} of {path} has shape {shape} ({axis} must be at least 1)")

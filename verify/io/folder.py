@@ -12,6 +12,9 @@ from verify.errors import RequestError
 MARK = "verdicts.json"
 """The file by which a folder is known to hold a run; written last."""
 
+REPLAY = "replay.npz"
+"""The instance at the step of the violation that ended a strict run."""
+
 Writer = Callable[[Path], None]
 
 

@@ -150,7 +150,11 @@ def _layered(system: System, layers: list[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _beside_arrays(system: System, path: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    fixed = [name for name in settings if name in system.problem.model_fields and name not in system.arrays_given.model_fields]
+    fixed = [
+        name
+        for name in settings
+        if name in system.problem.model_fields and name not in system.arrays_given.model_fields
+    ]
     if fixed:
         allowed = " ".join(system.arrays_given.model_fields)
         raise RequestError(f"{fixed[0]}: the arrays of {path} fix it (beside an instance: {allowed})")
@@ -190,6 +194,6 @@ def whole_number(field: str, value: Any, low: int, high: int) -> int:
     Raises:
         RequestError: if it is anything else.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) <= high:
         raise RequestError.of(field, value, f"an integer from {low} to {high}")
     return int(value)

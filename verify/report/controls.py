@@ -32,9 +32,7 @@ def print_controls(found: Sequence[Found], stream: IO[str]) -> None:
         )
     console.print(table)
     caught = sum(each.caught for each in found)
-    console.print(
-        f"{len(found)} planted errors: {caught} caught, {len(found) - caught} escaped", markup=False
-    )
+    console.print(f"{len(found)} planted errors: {caught} caught, {len(found) - caught} escaped", markup=False)
 
 
 def _named(checks: Sequence[str]) -> str:

@@ -21,7 +21,9 @@ def print_statement(name: str) -> None:
     """
     system_name, slash, lemma_name = name.partition("/")
     if not slash:
-        raise RequestError.of("SYSTEM/LEMMA", name, "a system and a statement, as in benign-vit/loss-derivative-near-half")
+        raise RequestError.of(
+            "SYSTEM/LEMMA", name, "a system and a statement, as in benign-vit/loss-derivative-near-half"
+        )
     statements = find_system(system_name).statements()
     if lemma_name not in statements:
         near = difflib.get_close_matches(lemma_name, statements, n=3, cutoff=0.3)
@@ -49,7 +51,10 @@ def _lines(statement: Statement) -> Iterator[tuple[str, str]]:
         yield "claim", formula(statement.claim)
     source = statement.source
     if isinstance(source, Paper):
-        yield "source", f"{source.reference}: {source.says}" + (f"; derived here: {source.derived}" if source.derived else "")
+        yield (
+            "source",
+            f"{source.reference}: {source.says}" + (f"; derived here: {source.derived}" if source.derived else ""),
+        )
     else:
         yield "source", f"derived here ({source.where})"
     yield "proof", _proof(statement)

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from verify.checking.verdicts import Evidence, LemmaVerdict, Verdict
+from verify.io.folder import REPLAY
 from verify.systems.base import find_system, system_names
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def print_run(run: Run, stream: IO[str], saved: Path | None) -> None:
     for note in prepared.notes:
         console.print(f"note: {note}", markup=False)
     console.print(
-        f"{run.request.system.name}, seed {run.request.seed}, {prepared.engine} engine ({prepared.reason})", markup=False
+        f"{run.request.system.name}, seed {run.request.seed}, {prepared.engine} engine ({prepared.reason})",
+        markup=False,
     )
     console.print(f"{run.steps:,} steps. {run.ending.value}", markup=False)
     table = Table(title="Stages", title_justify="left")
@@ -115,12 +117,16 @@ def _print_verdicts(console: Console, run: Run) -> None:
     for stage in dict.fromkeys(verdict.stage for verdict in tested):
         table = Table(title=f"Statements: {stage}", title_justify="left")
         for column in ("statement", "verdict", "margin", "relative", "at step", "where", "steps", "in words"):
-            table.add_column(column, justify="right" if column in ("margin", "relative", "at step", "steps") else "left")
+            table.add_column(
+                column, justify="right" if column in ("margin", "relative", "at step", "steps") else "left"
+            )
         here = [verdict for verdict in tested if verdict.stage == stage]
         for verdict in sorted(here, key=lambda each: (each.verdict is not Verdict.VIOLATED, _tightness(each))):
             worst = verdict.worst
             assert worst is not None
-            shown = verdict.verdict.value + (f" from {worst.first_violation}" if worst.first_violation is not None else "")
+            shown = verdict.verdict.value + (
+                f" from {worst.first_violation}" if worst.first_violation is not None else ""
+            )
             ties = sum(claim.decided_by_balls for claim in verdict.claims)
             notes = ["proved"] if verdict.evidence is Evidence.PROVED else []
             notes += [f"{ties} ties by balls"] if ties else []
@@ -157,7 +163,8 @@ def _print_violation(console: Console, run: Run, saved: Path | None) -> None:
     assert violation is not None
     console.print(str(violation), markup=False, style="bold")
     if saved is not None:
-        command = f"verify run {run.request.system.name} --instance {saved / 'replay.npz'} --steps {violation.replay_step + 1} --strict"
+        steps = violation.replay_step + 1
+        command = f"verify run {run.request.system.name} --instance {saved / REPLAY} --steps {steps} --strict"
         console.print(f"replay: {command}", markup=False)
     else:
         console.print("with --out DIR a replay file is kept", markup=False)

@@ -36,8 +36,8 @@ class Preset:
 class Prepared:
     """A problem ready to run.
 
-    `coordinates` label the trajectory's axes; `constants` are the data that statements name (no step axis); `notes` tell what
-    was ignored or left out, and why; `reason` says why this engine was taken.
+    `coordinates` label the trajectory's axes; `constants` are the data that statements name (no step axis);
+    `notes` tell what was ignored or left out, and why; `reason` says why this engine was taken.
     """
 
     problem: BaseModel
@@ -54,8 +54,8 @@ class Prepared:
 class System(Protocol):
     """One system: its problem, its data law, its dynamics and its statements.
 
-    Of the fields in a tuple of `exclusive` only one is given; the others follow from it. `dimensions` names the axes of what the
-    dynamics records.
+    Of the fields in a tuple of `exclusive` only one is given; the others follow from it. `dimensions` names
+    the axes of what the dynamics records.
     """
 
     name: str
@@ -70,7 +70,9 @@ class System(Protocol):
     dimensions: Mapping[str, tuple[str, ...]]
 
     def prepare(self, problem: Any, seed: int, engine: str, checked: bool = False) -> Prepared:
-        """Draw an instance of a problem and set up its dynamics; where it is `checked`, with the data of the statements."""
+        """Draw an instance of a problem and set up its dynamics; where it is `checked`, with the data of the
+        statements.
+        """
         ...
 
     def prepare_arrays(

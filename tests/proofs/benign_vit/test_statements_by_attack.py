@@ -160,9 +160,7 @@ SCALES = st.sampled_from([0.0, 2.0**-6, 0.125, 0.5, 1.0, 4.0, 64.0])
 STEPS = st.sampled_from([2.0**-10, 0.125, 1.0, 8.0, 2.0**10])
 
 
-def instance(
-    X: Any, y: Any, W_Q: Any, W_K: Any, v: Any, readout: float = 1.0, eta: float = 2.0**-10
-) -> State:
+def instance(X: Any, y: Any, W_Q: Any, W_K: Any, v: Any, readout: float = 1.0, eta: float = 2.0**-10) -> State:
     floats = (np.array(each, dtype=float) for each in (X, y, W_Q, W_K, v))
     return State(*map(exact, floats), mp.mpf(readout), mp.mpf(eta))
 
@@ -224,9 +222,7 @@ def signals_meet_in_noise() -> State:
     return instance(X, np.ones(4), unit[:, 4:5] / tiny, np.zeros((6, 1)), unit[5])
 
 
-TWO_DIRECTIONS = instance(
-    [[[1, 0], [0, 0]], [[0, 1], [0, 0]]], [1, 1], [[1], [1]], [[1], [1]], [2.0**-6, 2.0**-6]
-)
+TWO_DIRECTIONS = instance([[[1, 0], [0, 0]], [[0, 1], [0, 0]]], [1, 1], [[1], [1]], [[1], [1]], [2.0**-6, 2.0**-6])
 SIGNAL_AND_NOISE = [[[1, 0], [0, 1]]]
 SHARED_CORNERS = [
     # the signal's query meets the noise token's key, though their keys are orthogonal
@@ -234,9 +230,7 @@ SHARED_CORNERS = [
     # a noise query along the signal's, whose own attention is nearly 1
     instance(SIGNAL_AND_NOISE, [1], [[16, 1], [0, 1]], [[1, 0], [0, 0]], [2.0**-6, 0]),
     # the changes of the signal's query and key meet along the noise token's
-    instance(
-        SIGNAL_AND_NOISE, [1], [[0, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 0, 1]], [2.0**-6, 0], eta=2.0**10
-    ),
+    instance(SIGNAL_AND_NOISE, [1], [[0, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 0, 1]], [2.0**-6, 0], eta=2.0**10),
 ]
 
 ANYWHERE = st.one_of(
@@ -355,9 +349,7 @@ def _values(z: State) -> tuple[Any, Any]:
     return np.abs(z.V[:, 0]).max(), np.abs(z.V[:, 1:]).max(initial=mp.mpf(0))
 
 
-def _columns(
-    rho: Any, v_S: Any, v_N: Any, twice: Any = 2, most: Any = quarter, noise: Any = one
-) -> tuple[Any, Any]:
+def _columns(rho: Any, v_S: Any, v_N: Any, twice: Any = 2, most: Any = quarter, noise: Any = one) -> tuple[Any, Any]:
     signal = _variance(rho) * (v_S + noise * v_N)
     return signal, twice * _variance(rho) * v_N + min(rho**2, most) * v_S
 
@@ -397,9 +389,7 @@ def signal_values_move_back(z: State) -> bool:
     return bool(np.any((gain <= 0) & (norms(z.X[:, 0]) > 0)))
 
 
-def signal_growth(
-    z: State, lowest: Callable[[Any], Any] = np.min, highest: Callable[[Any], Any] = np.max
-) -> bool:
+def signal_growth(z: State, lowest: Callable[[Any], Any] = np.min, highest: Callable[[Any], Any] = np.max) -> bool:
     gain = z.y * z.value_change[:, 0]
     unit = z.eta * z.readout / z.N * (z.overlap[:, 0, :, 0] * z.same_class).sum(axis=1)
     own = [mates.astype(bool) for mates in z.same_class]
@@ -536,9 +526,7 @@ def closed_form(start: State, steps: int, target: Any, longer: int = 1) -> bool:
     pace = max(Pulls.of(start).total) * logistic(v)
     by_values = v / (2 * start.readout * pace * rho)
     by_scores = mp.log(1 + D / (2 * e.k**2)) / (4 * pace * _variance(rho) * v)
-    start = replace(
-        start, eta=longer * min(by_values, by_scores) / steps, v=start.v * v / (2 * max(e.v_S, e.v_N))
-    )
+    start = replace(start, eta=longer * min(by_values, by_scores) / steps, v=start.v * v / (2 * max(e.v_S, e.v_N)))
     return any(
         exceeds(np.abs(z.V), v)
         or exceeds(np.abs(z.s), D)

@@ -35,9 +35,7 @@ def names() -> SimpleNamespace:
         j=Index("j", key),
         N=Size(sample),
         output=Observable("output", sample, words="output", symbol="f"),
-        derivative=Observable(
-            "loss_derivative", sample, words="derivative", symbol="lambda", nonnegative=True
-        ),
+        derivative=Observable("loss_derivative", sample, words="derivative", symbol="lambda", nonnegative=True),
         attention=Observable("attention", sample, key, words="attention", symbol="phi", nonnegative=True),
         loss=Observable("loss", words="loss", symbol="L"),
         mask=Observable("is_noise", key, constant=True, words="mask"),

@@ -150,9 +150,7 @@ class TestRefusals:
 
 class TestCollect:
     def test_names_are_those_of_variables_with_hyphens(self, write):
-        module = write(
-            f"first_bound = {LEMMA.format('')}\nsecond = {LEMMA.format(', rests_on=[first_bound]')}\n"
-        )
+        module = write(f"first_bound = {LEMMA.format('')}\nsecond = {LEMMA.format(', rests_on=[first_bound]')}\n")
         found = collect(module)
         assert list(found) == ["first-bound", "second"]
         assert found["second"].rests_on == (found["first-bound"],)
@@ -205,9 +203,7 @@ class TestLemma:
 
     def test_a_claim_knows_its_indices_events_and_whether_it_is_about_increments(self, names):
         event = Event("e", Claim(names.loss, "<=", 1), words="w")
-        claim = Claim(
-            names.output[names.n] + names.output[names.m], "<=", accumulated(names.loss, since=event)
-        )
+        claim = Claim(names.output[names.n] + names.output[names.m], "<=", accumulated(names.loss, since=event))
         assert [index.name for index in claim.indices] == ["m", "n"]
         assert claim.events == {event}
         assert not claim.on_increments

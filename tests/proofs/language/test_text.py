@@ -34,9 +34,7 @@ def expressions(names):
         "softmax": Softmax(phi[n, j], j) * Same(n, names.m),
         "history": at_event(f[n], event) + accumulated(lam[n] ** 2, since=event) - at_start(f[n]),
         "after": after(names.loss) * STEP,
-        "functions": sqrt(names.loss)
-        + exp(-2 * names.loss)
-        + Max(pi, Logistic(names.loss), Softplus(names.loss)),
+        "functions": sqrt(names.loss) + exp(-2 * names.loss) + Max(pi, Logistic(names.loss), Softplus(names.loss)),
         "strict": Claim(names.loss, ">", 0),
     }
 
@@ -79,9 +77,7 @@ def test_one_line(expressions, which, pretty, ascii_):
 def test_mathml_is_well_formed_and_shows_letters(expressions):
     for expression in expressions.values():
         text = mathml(expression)
-        document = parseString(
-            text.replace("&InvisibleTimes;", "").replace("&ExponentialE;", "e").replace("&pi;", "p")
-        )
+        document = parseString(text.replace("&InvisibleTimes;", "").replace("&ExponentialE;", "e").replace("&pi;", "p"))
         assert document.documentElement.tagName == "math"
     assert "<mi>&#955;</mi>" in mathml(expressions["near_half"])
     assert "&#x2264;" in mathml(expressions["near_half"])

@@ -88,9 +88,7 @@ def test_generated_derivatives_agree_with_mpmath(row: tuple[list[float], list[fl
         total = mpmath.fsum(weights)
         expected = mpmath.fsum(w * v for w, v in zip(weights, values, strict=True)) / total
         by_value_expected = [w / total for w in weights]
-        by_score_expected = [
-            w / total * (mpmath.mpf(v) - expected) for w, v in zip(weights, values, strict=True)
-        ]
+        by_score_expected = [w / total * (mpmath.mpf(v) - expected) for w, v in zip(weights, values, strict=True)]
     # Each printed derivative is a sum of products of at most 2 M terms of size max |V|, each a few
     # roundings off.
     tolerance = 64 * len(scores) * np.finfo(float).eps * (1 + max(abs(v) for v in values))

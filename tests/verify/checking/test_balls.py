@@ -87,9 +87,7 @@ class TestBothDirections:
         assert decide(Claim(x, "==", y), {"x": 0.5, "y": np.nextafter(0.5, 1)}, {}) == "violated"
 
     def test_equalities_with_roundings_are_only_ever_refuted(self):
-        assert (
-            decide(Claim(exp(x) * exp(y), "==", exp(x + y) + 0 * x), {"x": 0.3, "y": 0.4}, {}) == "undecided"
-        )
+        assert decide(Claim(exp(x) * exp(y), "==", exp(x + y) + 0 * x), {"x": 0.3, "y": 0.4}, {}) == "undecided"
         assert decide(Claim(exp(x), "==", 1 + x), {"x": 1e-30, "y": 0.0}, {}) == "violated"
 
 
@@ -149,9 +147,7 @@ class TestSystem:
                         exact = reference.value(side, 2, env)
                         ball = decider.enclose(side, at(problem, states, 2), env, 2, 128)
                         with mpmath.workdps(50):
-                            assert abs(mpmath.mpf(ball.mid().str(45, radius=False)) - exact) <= 1e-33 * (
-                                1 + abs(exact)
-                            )
+                            assert abs(mpmath.mpf(ball.mid().str(45, radius=False)) - exact) <= 1e-33 * (1 + abs(exact))
                         compared += 1
         assert reference.event(mock.lemmas["since_event"].stage.start) == 2
         assert compared > 200
@@ -203,9 +199,7 @@ class TestSystem:
         assert decide(Claim(x, "<=", 100), {"x": np.inf}, {}) == "undecided"
 
     def test_a_missing_array_is_named(self, mock, problem):
-        with pytest.raises(
-            ValueError, match=r"\Aquery: the claim needs it, and the state does not hold it\Z"
-        ):
+        with pytest.raises(ValueError, match=r"\Aquery: the claim needs it, and the state does not hold it\Z"):
             decide(Claim(mock.symbols.loss, "<=", 1), {n: a for n, a in problem.items() if n != "query"}, {})
 
     def test_floats_enter_exactly(self):

@@ -59,9 +59,7 @@ def disagreements(result: Any, reference: Any) -> list[str]:
             for _, step, env, place in elements(outcome):
                 exact = reference.value(getattr(outcome.claim, side), step, env)
                 if not abs(array[place] - exact) <= 1e-11 * (1 + abs(exact)):
-                    found.append(
-                        f"{outcome.lemma.name} {side} at {step} {env}: {array[place]} is not {exact}"
-                    )
+                    found.append(f"{outcome.lemma.name} {side} at {step} {env}: {array[place]} is not {exact}")
     return found
 
 
@@ -128,10 +126,7 @@ class TestStretches:
         bounds = [0, *sorted(cuts), STEPS]
         seen: dict[tuple[str, int, int], Any] = {}
         for first, last in pairwise(bounds):
-            piece = {
-                name: each[first : last if name == "query_change" else last + 1]
-                for name, each in states.items()
-            }
+            piece = {name: each[first : last if name == "query_change" else last + 1] for name, each in states.items()}
             partial = parts.evaluate(piece, first)
             for outcome in partial.outcomes:
                 for place, step in enumerate(outcome.steps):
@@ -218,16 +213,12 @@ class TestTally:
         tally = self.tally(mock, problem, Claim(s.value[s.p], "<=", cut))
         step = np.flatnonzero((values > float(cut)).any(axis=1))[0]
         tokens = np.flatnonzero(values[step] > float(cut))
-        assert [(each.step, each.where) for each in tally.violations] == [
-            (step, {"p": token}) for token in tokens
-        ]
+        assert [(each.step, each.where) for each in tally.violations] == [(step, {"p": token}) for token in tokens]
         assert tally.worst.margin == float(cut) - values.max()
 
     def test_ties_are_suspects_not_verdicts(self, mock, problem):
         s = mock.symbols
-        tally = self.tally(
-            mock, problem, Claim(s.value[s.p] ** 2 - 1, "<=", (s.value[s.p] - 1) * (s.value[s.p] + 1))
-        )
+        tally = self.tally(mock, problem, Claim(s.value[s.p] ** 2 - 1, "<=", (s.value[s.p] - 1) * (s.value[s.p] + 1)))
         assert not tally.violations
         assert len(tally.suspects) == 8 * (STEPS + 1)
         assert isinstance(tally.suspects[0].where["p"], int)
@@ -262,9 +253,7 @@ class TestTally:
         tally = self.tally(mock, problem, Claim(change(s.value[s.p]), "==", s.value_step))
         assert not tally.violations
         assert 0 < tally.resolution < 1e-10
-        off = self.tally(
-            mock, problem, Claim(change(s.value[s.p]), "==", s.value_step * (1 + Rational(1, 10**9)))
-        )
+        off = self.tally(mock, problem, Claim(change(s.value[s.p]), "==", s.value_step * (1 + Rational(1, 10**9))))
         assert off.violations
 
     def test_screening_never_hides_a_suspect(self, mock, problem, monkeypatch):
@@ -292,9 +281,7 @@ class TestRounding:
                     rhs = reference.value(outcome.claim.rhs, step, env)
                     exact = {"<": rhs - lhs, ">": lhs - rhs, "=": -abs(lhs - rhs)}[outcome.claim.relation[0]]
                     error = abs(mpmath.mpf(float(margins[place])) - exact)
-                    over = max(
-                        over, float(error / bounds[place]) if bounds[place] else float(error > 0) * np.inf
-                    )
+                    over = max(over, float(error / bounds[place]) if bounds[place] else float(error > 0) * np.inf)
                     size = max(size, float(bounds[place] / (abs(lhs) + abs(rhs) + 1)))
                 found.append((over, size, f"{outcome.lemma.name} {outcome.claim_number}"))
         return found
@@ -314,9 +301,7 @@ class TestRounding:
         """The increments of a large value lose digits that the increments themselves do not show."""
         s = mock.symbols
         large = problem | {"value": problem["value"] * 1e3}
-        lemma = Lemma(
-            words="w", claim=Claim(change(s.value[s.p]), "<=", s.value_step), source=Derived("tests")
-        )
+        lemma = Lemma(words="w", claim=Claim(change(s.value[s.p]), "<=", s.value_step), source=Derived("tests"))
         _, result, _ = evaluated(mock, large, [lemma])
         bound = result.outcomes[0].rounding
         assert np.all(bound >= np.finfo(float).eps * np.abs(mock.train(large, STEPS)["value"][1:]) / 2)
@@ -350,9 +335,7 @@ class TestRefusals:
         return compile_lemmas([mock.lemmas["near_half"], mock.lemmas["masked"]], mock.recorded)
 
     def test_missing_arrays(self, mock, problem, checker):
-        with pytest.raises(
-            ValueError, match=r"\Alabel: the statements need it, and the problem does not hold it\Z"
-        ):
+        with pytest.raises(ValueError, match=r"\Alabel: the statements need it, and the problem does not hold it\Z"):
             checker.start({name: each for name, each in problem.items() if name != "label"})
         states = mock.train(problem, 2)
         del states["output"]
@@ -372,9 +355,9 @@ class TestRefusals:
         with pytest.raises(ValueError, match="give integers"):
             checker.start(problem | {"token_at": problem["token_at"] * 1.0})
         with pytest.raises(ValueError, match="elements 0 to 9, allowed are 0 to 7"):
-            checker.start(
-                problem | {"token_at": problem["token_at"] + 2 * (problem["token_at"] == 7)}
-            ).evaluate(mock.train(problem, 2), 0)
+            checker.start(problem | {"token_at": problem["token_at"] + 2 * (problem["token_at"] == 7)}).evaluate(
+                mock.train(problem, 2), 0
+            )
 
     def test_what_is_neither_recorded_nor_defined(self, mock):
         with pytest.raises(
@@ -391,9 +374,7 @@ class TestRefusals:
 
 class TestLoops:
     SOURCE = "def power(b, e):\n    return b\n\n\nlogistic = softplus = power\n\n\n" + (
-        "def iterate(starts, drives, sequences):\n"
-        "    for t in range(3):\n"
-        "        sequences[0, t] = starts[0] + t\n"
+        "def iterate(starts, drives, sequences):\n    for t in range(3):\n        sequences[0, t] = starts[0] + t\n"
     )
 
     def run(self, source):

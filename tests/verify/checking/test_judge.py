@@ -1,6 +1,5 @@
 """Verdicts of whole runs: what is asserted, what is not, and what a violation leaves."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +97,7 @@ def test_a_tie_without_a_proof_is_inconclusive(monkeypatch: pytest.MonkeyPatch) 
     assert found.claims[0].undecided == 12
 
 
-def test_a_strict_run_stops_where_it_fails_and_leaves_a_replay(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_strict_run_stops_where_it_fails_and_leaves_a_replay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     late = lemma(Claim(loss, ">=", Rational(6, 10)))
     asked = {"settings": {**SMALL, "r": 400.0}, "steps": 400}
     run = judged([late], strict=True, monkeypatch=monkeypatch, **asked)
@@ -111,9 +108,7 @@ def test_a_strict_run_stops_where_it_fails_and_leaves_a_replay(
     assert float(run.trajectory["loss"][-2]) >= 0.6 or run.trajectory["step"][-2] < run.steps - 1
     run.save(tmp_path / "out")
     replayed = carry_out(
-        make_request(
-            "benign-vit", instance=tmp_path / "out" / "replay.npz", steps=violation.replay_step + 1
-        ),
+        make_request("benign-vit", instance=tmp_path / "out" / "replay.npz", steps=violation.replay_step + 1),
         strict=True,
     )
     assert replayed.violation is not None
@@ -131,9 +126,8 @@ def test_the_library_raises_what_the_command_prints(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def short_stretches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driving, "STRETCH_STEPS", 7)
-    yield
 
 
 def test_where_stretches_are_cut_changes_no_verdict(clean: Run, short_stretches: None) -> None:

@@ -134,9 +134,7 @@ def test_an_enclosure_on_a_box_holds_the_values_in_it(
         (-z * Abs(z), (-1, 2), -4, 2),
     ],
 )
-def test_enclosures_of_single_operations(
-    expression: Expr, side: tuple[int, int], low: Expr, high: Expr
-) -> None:
+def test_enclosures_of_single_operations(expression: Expr, side: tuple[int, int], low: Expr, high: Expr) -> None:
     found = enclose(expression, {z: between(*side)}, 128)
     assert as_mpf(found.low) == pytest.approx(float(low), abs=1e-30)
     assert as_mpf(found.high) == pytest.approx(float(high), abs=1e-30)

@@ -13,9 +13,7 @@ from verify.engines.stretch import Stretch
 class Scripted:
     """Its state at step t is `loss(t)` and the vector (t, t^2); every state can be made again."""
 
-    def __init__(
-        self, loss: Callable[[int], float], bytes_per_step: int = 8, bytes_per_kept: int = 8
-    ) -> None:
+    def __init__(self, loss: Callable[[int], float], bytes_per_step: int = 8, bytes_per_kept: int = 8) -> None:
         self.step = 0
         self.bytes_per_step = bytes_per_step
         self.bytes_per_kept = bytes_per_kept

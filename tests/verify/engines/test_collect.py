@@ -20,9 +20,7 @@ def test_wanted_states_are_made_again_and_the_run_goes_on_undisturbed(scripted: 
     wanted = {3, 300, 301, 999}
     dynamics = scripted(lambda step: 1.0 / (step + 1))
     schedule = Schedule(1000, every=400)
-    collector = Collector(
-        ["loss"], outputs, lambda stretch: wanted & set(range(stretch.first, stretch.last + 1))
-    )
+    collector = Collector(["loss"], outputs, lambda stretch: wanted & set(range(stretch.first, stretch.last + 1)))
     assert drive(dynamics, GOAL, schedule, [collector]) is Ending.STEPS
     collector.finish(dynamics)
     assert collector.steps == [0, 400, 800, 1000]
@@ -53,9 +51,7 @@ def test_states_beyond_the_end_are_dropped(scripted: Any) -> None:
     assert collector.steps == [0, 10, 20, 30, 35]
 
 
-def test_without_test_samples_there_are_no_test_quantities(
-    scripted: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_test_samples_there_are_no_test_quantities(scripted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scripted, "test_outputs", lambda self, kept: None)
     dynamics = scripted(lambda step: 1.0)
     collector = Collector(["loss"], outputs)

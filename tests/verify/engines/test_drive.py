@@ -99,9 +99,7 @@ def test_a_judge_or_an_observer_can_stop_the_run_at_a_step(judges: bool, scripte
     dynamics, watcher, steps = scripted(flat), Watcher(), 4 * STRETCH_STEPS
     observers = [watcher] if judges else [watcher, Stopper()]
     judge = Stopper() if judges else None
-    assert (
-        drive(dynamics, Goal(steps, 0.0, steps), Schedule(steps), observers, judge=judge) is Ending.VIOLATED
-    )
+    assert drive(dynamics, Goal(steps, 0.0, steps), Schedule(steps), observers, judge=judge) is Ending.VIOLATED
     assert dynamics.step == Stopper.STEP
     assert len(watcher.seen) == (1 if judges else 2), "observers see a stretch after its judge"
 
@@ -133,10 +131,7 @@ def test_every_state_is_seen_and_every_due_state_kept_within_the_memory_allowed(
     collector = Collector(["loss", "power"], lambda labels, outputs: {"outputs": float(outputs[0])})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(driving, "STRETCH_BYTES", 1200)
-        assert (
-            drive(dynamics, Goal(steps, 0.0, steps), schedule, [watcher, collector], judge=judge)
-            is Ending.STEPS
-        )
+        assert drive(dynamics, Goal(steps, 0.0, steps), schedule, [watcher, collector], judge=judge) is Ending.STEPS
     collector.finish(dynamics)
     assert judge.seen == watcher.seen
     firsts, lasts = zip(*watcher.seen, strict=True)

@@ -14,9 +14,7 @@ def test_no_request_may_plan_for_all_of_the_machine() -> None:
 
 def test_what_fits_passes_and_what_does_not_is_refused_with_both_numbers() -> None:
     require_memory(available_memory(), "this")
-    with pytest.raises(
-        RequestError, match=r"^this needs 2e\+03 GiB of memory \([\d.]+ GiB can be used here\)$"
-    ):
+    with pytest.raises(RequestError, match=r"^this needs 2e\+03 GiB of memory \([\d.]+ GiB can be used here\)$"):
         require_memory(2000 * 2**30, "this")
     with pytest.raises(RequestError, match="needs inf GiB"):
         require_memory(float("inf"), "this")

@@ -53,9 +53,7 @@ def test_rate_loss_and_time_left(clock: Clock, capsys: pytest.CaptureFixture[str
     assert lines(capsys) == ["step 20,000  loss 0.25  2,000 steps/s  40 s left"]
 
 
-def test_time_left_to_a_target_is_guessed_from_the_loss(
-    clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_time_left_to_a_target_is_guessed_from_the_loss(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     """With loss = c/step the target c/40000 is 30000 steps beyond step 10000."""
     progress = Progress(Goal(None, 0.01, 10**6))
     clock.now += 10.0
@@ -67,9 +65,7 @@ def test_time_left_to_a_target_is_guessed_from_the_loss(
     assert lines(capsys) == ["step 10,000  loss 0.69  1,000 steps/s  at most 16 min left"]
 
 
-def test_a_slow_start_tells_nothing_before_the_first_step(
-    clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_slow_start_tells_nothing_before_the_first_step(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress(Goal(0, 0.0, 0))
     clock.now += 60.0
     show(progress, 0, 0.69)

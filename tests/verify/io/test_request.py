@@ -32,9 +32,7 @@ def test_defaults() -> None:
 
 
 def test_settings_override_the_file_which_overrides_the_preset(tmp_path: Path) -> None:
-    written = config(
-        tmp_path / "c.toml", 'preset = "harmful"\nseed = 3\nsteps = 7\n[problem]\nN = 5\nM = 3\n'
-    )
+    written = config(tmp_path / "c.toml", 'preset = "harmful"\nseed = 3\nsteps = 7\n[problem]\nN = 5\nM = 3\n')
     request = asked(config=written, settings={"M": "6"}, seed=9)
     problem = request.problem
     assert (problem.SNR, problem.N, problem.M) == (0.5, 5, 6)
@@ -73,9 +71,7 @@ def test_the_file_of_a_request_makes_the_same_request(words: dict[str, Any], tmp
     assert again.engine == "reduced"
 
 
-def test_the_file_of_a_request_on_arrays_names_them_by_their_hash(
-    reference_file: Path, tmp_path: Path
-) -> None:
+def test_the_file_of_a_request_on_arrays_names_them_by_their_hash(reference_file: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.npz"
     mine.write_bytes(reference_file.read_bytes())
     request = asked(instance=mine, settings={"sigma_p": 0.1, "C_p": 2.0}, steps=3)
@@ -166,9 +162,7 @@ def test_wrong_types_in_a_config_are_refused_by_name(content: str, named: str, t
 
 @pytest.mark.parametrize("field", ["N", "SNR", "r", "sigma_h"])
 def test_what_arrays_fix_cannot_be_set_beside_them(field: str, reference_file: Path) -> None:
-    with pytest.raises(
-        RequestError, match=rf"^{field}: the arrays of .* fix it \(beside an instance: .*sigma_p"
-    ):
+    with pytest.raises(RequestError, match=rf"^{field}: the arrays of .* fix it \(beside an instance: .*sigma_p"):
         asked(instance=reference_file, settings={field: 1})
 
 

@@ -36,11 +36,7 @@ def test_json_is_valid_and_keeps_all_that_is_finite(value: object) -> None:
     assert found == without_what_is_not_finite(value)
 
 
-@given(
-    config=st.dictionaries(
-        keys, st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False), st.text())
-    )
-)
+@given(config=st.dictionaries(keys, st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False), st.text())))
 def test_toml_keeps_every_bit(config: dict[str, object]) -> None:
     found = tomllib.loads(toml_text(config))
     assert found == config

@@ -74,9 +74,7 @@ def controls(of: System) -> list[Control]:
 def _scene(of: System, prepare: Callable[[], Prepared], *modules: ModuleType) -> Scene:
     """A run that judges the statements of some modules."""
     names = {module.__name__ for module in modules}
-    return Scene(
-        of, prepare, STRETCHES, lambda: [lemma for lemma in of.lemmas() if lemma.module in names], uncompiled
-    )
+    return Scene(of, prepare, STRETCHES, lambda: [lemma for lemma in of.lemmas() if lemma.module in names], uncompiled)
 
 
 @contextmanager
@@ -423,9 +421,7 @@ def _of_data(run: Scene) -> list[Control]:
             "labels-flipped",
             "one label of each class is wrong",
             _drawn_with(
-                lambda instance: replace(
-                    instance, y=instance.y * np.where(np.arange(len(instance.y)) < 2, -1.0, 1.0)
-                )
+                lambda instance: replace(instance, y=instance.y * np.where(np.arange(len(instance.y)) < 2, -1.0, 1.0))
             ),
             "signal-values-monotone",
         ),
@@ -451,9 +447,7 @@ def _of_data(run: Scene) -> list[Control]:
 
 
 def _drawn_with(change: Callable[[Instance], Instance]) -> Plant:
-    return Plant(
-        system, "draw", lambda draw: lambda problem, seed, full: change(draw(problem, seed, full=full))
-    )
+    return Plant(system, "draw", lambda draw: lambda problem, seed, full: change(draw(problem, seed, full=full)))
 
 
 def _signals_among_noise(instance: Instance) -> Instance:
@@ -481,9 +475,7 @@ def _of_engines(look: Look) -> list[Control]:
         control(
             "test-parts-outside-forgotten",
             "test scores without what queries and keys have outside the frame",
-            edit(
-                dynamics._TestOverlaps, "__init__", "outside[0] @ outside[1]", "0.0 * outside[0] @ outside[1]"
-            ),
+            edit(dynamics._TestOverlaps, "__init__", "outside[0] @ outside[1]", "0.0 * outside[0] @ outside[1]"),
         ),
     ]
 

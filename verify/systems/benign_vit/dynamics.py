@@ -282,13 +282,14 @@ class Reduced:
     @property
     def balance_terms(self) -> int:
         """How many terms the recorded balance sums."""
-        return 2 * len(self._values) + self._states.shape[1]
+        return 2 * len(self._values) + int(self._states.shape[1])
 
     def test_outputs(self, kept: Any) -> tuple[Array, Array] | None:
         """Labels and outputs of the test samples at a kept state."""
         if self._test is None:
             return None
-        return self._test.y, self._test.outputs(*kept, self._readout)
+        dual, value_dual = kept
+        return self._test.y, self._test.outputs(dual, value_dual, self._readout)
 
 
 def _frame(queries: Array, keys: Array) -> Array:
@@ -390,7 +391,9 @@ class FullWeights:
         )
         self.step += made
         kept = {step: (kept_qk[i], kept_v[i]) for i, step in enumerate(keep) if step <= self.step}
-        return Stretch(first, made, self._recorder.arrays(made, np.maximum(rounding, self._value_rounding())), start, kept)
+        return Stretch(
+            first, made, self._recorder.arrays(made, np.maximum(rounding, self._value_rounding())), start, kept
+        )
 
     def save(self) -> Any:
         """The present state."""
@@ -430,7 +433,7 @@ class FullWeights:
     @property
     def balance_terms(self) -> int:
         """How many terms the recorded balance sums."""
-        return len(self._weights_qk) + self._weights_qk.shape[1]
+        return len(self._weights_qk) + int(self._weights_qk.shape[1])
 
     def test_outputs(self, kept: Any) -> tuple[Array, Array] | None:
         """Labels and outputs of the test samples at a kept state."""

@@ -25,7 +25,8 @@ def loss_and_gradients(instance: Instance) -> tuple[float, dict[str, Array]]:
     table = TokenTable.of(instance)
     states = np.ascontiguousarray(table.tokens @ np.hstack([instance.W_Q, instance.W_K]))
     values = table.tokens @ (instance.W_V @ instance.w_O)
-    work = workspace(*table.token_at.shape, len(values), instance.W_Q.shape[1])
+    samples, tokens = table.token_at.shape
+    work = workspace(samples, tokens, len(values), instance.W_Q.shape[1])
     loss = compiled.forward(states, values, table.token_at, instance.y, work)
     compiled.drive(work)
     compiled.backward(table.token_at, instance.y, 1.0, work)
@@ -76,8 +77,8 @@ def _moved(instance: Instance, name: str, entries: Integers, by: complex) -> Ite
 def sympy_gradients(instance: Instance) -> dict[str, Array]:
     """The gradients from sympy's own derivatives of a row of attention, chained to the weights.
 
-    sympy differentiates the weighted value by scores and values; `s = x_l^T W_Q W_K^T x_j` and `V = x_j^T W_V w_O` are bilinear, so
-    the rest of the chain is products of the arrays.
+    sympy differentiates the weighted value by scores and values; `s = x_l^T W_Q W_K^T x_j` and `V = x_j^T W_V
+    w_O` are bilinear, so the rest of the chain is products of the arrays.
     """
     from proofs.shared.softmax import sympy_gradient_of_output
 
@@ -102,8 +103,8 @@ def sympy_gradients(instance: Instance) -> dict[str, Array]:
 def rounding_bounds(instance: Instance) -> dict[str, float]:
     """How far two correct evaluations of each gradient can differ: terms times epsilon times the sum of absolute terms.
 
-    First order. An entry sums N M^2 products of a token, an attention gradient and a query or key; each factor is itself
-    a sum of d, d_h or M products.
+    First order. An entry sums N M^2 products of a token, an attention gradient and a query or key; each
+    factor is itself a sum of d, d_h or M products.
     """
     X, (samples, tokens, d, d_h) = np.abs(instance.X), instance.shape
     queries, keys = X @ np.abs(instance.W_Q), X @ np.abs(instance.W_K)

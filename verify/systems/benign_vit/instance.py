@@ -15,8 +15,8 @@ class Instance:
     Shapes: `X` (N, M, d), `y` (N,) of -1 and +1, `W_Q`, `W_K` (d, d_h), `W_V` (d, d_v), `w_O` (d_v,). Token 0 of
     a sample is its signal. `step_size` is `None` where the file names none.
 
-    A problem drawn at reduced size is an instance too: its arrays are coordinates in an orthonormal basis of token space,
-    which leaves the trajectory unchanged (`docs/reduction.md`).
+    A problem drawn at reduced size is an instance too: its arrays are coordinates in an orthonormal basis of
+    token space, which leaves the trajectory unchanged (`docs/reduction.md`).
     """
 
     system: ClassVar[str] = "benign-vit"

@@ -19,8 +19,9 @@ Integers = NDArray[np.int64]
 class Workspace(NamedTuple):
     """Buffers of one step, taken once a run.
 
-    Shapes: `queries`, `keys`, `query_drive`, `key_drive` (N, M, r); `score`, `attention`, `pull` (N, M, M); `token_value`
-    (N, M); `output`, `loss_derivative` (N,); `direction`, `increment` (P, 2r); `value_direction`, `value_increment` (P,).
+    Shapes: `queries`, `keys`, `query_drive`, `key_drive` (N, M, r); `score`, `attention`, `pull` (N, M, M);
+    `token_value` (N, M); `output`, `loss_derivative` (N,); `direction`, `increment` (P, 2r);
+    `value_direction`, `value_increment` (P,).
     """
 
     queries: Array
@@ -42,8 +43,8 @@ class Workspace(NamedTuple):
 class Recording(NamedTuple):
     """What a stretch keeps of each of its states; the leading axis is the step.
 
-    Shapes after it: `score`, `attention`, `attention_gradient` (N, M, M); `value` (P,); `output`, `loss_derivative` (N,);
-    `loss` ().
+    Shapes after it: `score`, `attention`, `attention_gradient` (N, M, M); `value` (P,); `output`,
+    `loss_derivative` (N,); `loss` ().
     """
 
     score: Array
@@ -58,12 +59,13 @@ class Recording(NamedTuple):
 class Norms(NamedTuple):
     """What statements about queries and keys need besides; recorded only where statements are checked.
 
-    Shapes after the step: `square` (P, 2) of `|q_p|^2, |k_p|^2`; `change` (P, 2) of `|q_p(t+1) - q_p(t)|` and the same for keys;
-    `query_drive`, `key_drive` (N, M) of `|sum_j A_{n,l,j} k_{(n,j)}|` and `|sum_l A_{n,l,j} q_{(n,l)}|`;
-    `query_overlap`, `key_overlap` (N, M) of `<q_{(n,l)}, q_{(n,1)}>` and the same for keys; `probe` (P, 2Z) of `<q_p, z>`,
-    `<k_p, z>` for Z probe directions; `balance`, `balance_scale` (Z,) of `|W_Q z|^2 - |W_K z|^2` since the start, and of the sum
-    of its absolute terms. `directions` (r, Z) are these; `start` (P, 2Z) and `balance_start` (Z,) belong to the first state; `moved`,
-    `pulled` (P, 2Z) and `after` (P, 2r) are buffers.
+    Shapes after the step: `square` (P, 2) of `|q_p|^2, |k_p|^2`; `change` (P, 2) of `|q_p(t+1) - q_p(t)|` and
+    the same for keys; `query_drive`, `key_drive` (N, M) of `|sum_j A_{n,l,j} k_{(n,j)}|` and `|sum_l
+    A_{n,l,j} q_{(n,l)}|`; `query_overlap`, `key_overlap` (N, M) of `<q_{(n,l)}, q_{(n,1)}>` and the same for
+    keys; `probe` (P, 2Z) of `<q_p, z>`, `<k_p, z>` for Z probe directions; `balance`, `balance_scale` (Z,) of
+    `|W_Q z|^2 - |W_K z|^2` since the start, and of the sum of its absolute terms. `directions` (r, Z) are
+    these; `start` (P, 2Z) and `balance_start` (Z,) belong to the first state; `moved`, `pulled` (P, 2Z) and
+    `after` (P, 2r) are buffers.
     """
 
     square: Array
@@ -118,7 +120,7 @@ def logistic_loss(labels: Array, output: Array, loss_derivative: Array) -> float
         small = np.exp(-abs(margin))
         total += np.log1p(small) + max(-margin, 0.0)
         loss_derivative[n] = small / (1.0 + small) if margin > 0.0 else 1.0 / (1.0 + small)
-    return total / labels.shape[0]
+    return float(total / labels.shape[0])
 
 
 def attention_gradient(attention: Array, token_value: Array, pull: Array) -> None:
@@ -145,7 +147,9 @@ def gather(states: Array, token_at: Integers, queries: Array, keys: Array) -> No
 
 
 def forward(states: Array, values: Array, token_at: Integers, labels: Array, work: Workspace) -> float:
-    """Scores `s_{n,l,j} = <q_{(n,l)}, k_{(n,j)}>`, attention, its gradient, outputs and loss derivatives; returns the loss."""
+    """Scores `s_{n,l,j} = <q_{(n,l)}, k_{(n,j)}>`, attention, its gradient, outputs and loss derivatives;
+    returns the loss.
+    """
     gather(states, token_at, work.queries, work.keys)
     for n in range(token_at.shape[0]):
         np.dot(work.queries[n], work.keys[n].T, work.score[n])
@@ -247,7 +251,9 @@ def measure_state(states: Array, work: Workspace, norms: Norms, t: int) -> None:
 
 
 def measure_balance(gram: Array, dual: Array, norms: Norms, t: int) -> None:
-    """Record `|W_Q z|^2 - |W_K z|^2` since the start: with `W = W(0) + sum_p x_p dual_p^T` it is made of small terms alone."""
+    """Record `|W_Q z|^2 - |W_K z|^2` since the start: with `W = W(0) + sum_p x_p dual_p^T` it is made of
+    small terms alone.
+    """
     tokens, width = dual.shape
     probes = norms.directions.shape[1]
     moved, pulled = norms.moved, norms.pulled
@@ -324,8 +330,8 @@ def advance(
     `gram` (P, P) are the inner products of the tokens, `readout` is `|w_O|^2`. `dual` (P, 2r) and
     `value_dual` (P,) add up the directions, so that a weight matrix is its start plus
     `sum_p x_p dual_p^T`: states, and what any further token would see, follow from them. They are copied to
-    `kept_dual[i]`, `kept_value_dual[i]` at the offsets `kept[i]`, which ascend. `norms` are recorded unless empty. Stops at the first state
-    whose loss is at most `loss_target` or not finite. Returns the steps made.
+    `kept_dual[i]`, `kept_value_dual[i]` at the offsets `kept[i]`, which ascend. `norms` are recorded unless
+    empty. Stops at the first state whose loss is at most `loss_target` or not finite. Returns the steps made.
     """
     copied = 0
     measured = norms.square.shape[0] > 0

@@ -80,9 +80,7 @@ def _full_draws(count: int) -> Drawn:
     rng = np.random.Generator(np.random.PCG64(0))
     problem = PROBLEM
     X = np.zeros((count, problem.N + 1, problem.M, problem.d))
-    X[:, :, 1:, 2:] = problem.sigma_p * rng.standard_normal(
-        (count, problem.N + 1, problem.M - 1, problem.d - 2)
-    )
+    X[:, :, 1:, 2:] = problem.sigma_p * rng.standard_normal((count, problem.N + 1, problem.M - 1, problem.d - 2))
     X[:, :, 1] *= problem.C_p
     signal = problem.SNR * problem.sigma_p * np.sqrt(problem.d)
     test_class = rng.integers(2, size=count)

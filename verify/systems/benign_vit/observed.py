@@ -14,7 +14,8 @@ EPSILON = float(np.finfo(float).eps)
 def inner_products(table: TokenTable) -> Array:
     """Gram matrix of the tokens, with 0 for those that float64 cannot tell from orthogonal ones.
 
-    An inner product of d terms carries a rounding error of up to d times epsilon times the sum of their absolute values.
+    An inner product of d terms carries a rounding error of up to d times epsilon times the sum of their
+    absolute values.
     """
     tokens = table.tokens
     gram = tokens @ tokens.T

@@ -106,7 +106,9 @@ class Problem(Training):
     )
     w_O_norm: Positive = Field(1.0, description="norm of the fixed output vector w_O")
     sigma_h: NonNegative = Field(
-        default_factory=lambda given: 1.0 / math.sqrt(_scale(given) * math.sqrt(given["d_h"]) * _log_term(given) ** 1.75),
+        default_factory=lambda given: (
+            1.0 / math.sqrt(_scale(given) * math.sqrt(given["d_h"]) * _log_term(given) ** 1.75)
+        ),
         description="standard deviation of W_Q, W_K at the start [1/sqrt(m sqrt(d_h) c_log^1.75)]",
     )
     sigma_V: NonNegative = Field(
@@ -160,6 +162,9 @@ PRESETS = {
         "benign at d = d_h = 1e12: attention saturates before the loss derivatives move",
         {"d": 10**12, "d_h": 10**12, "r": 1000.0},
     ),
-    "small": Preset("d = 2000, d_h = 64: the weight matrices fit, both engines run the same arrays", {"d": 2000, "d_h": 64, "r": 1.0}),
+    "small": Preset(
+        "d = 2000, d_h = 64: the weight matrices fit, both engines run the same arrays",
+        {"d": 2000, "d_h": 64, "r": 1.0},
+    ),
 }
 DEFAULT_PRESET = "benign"

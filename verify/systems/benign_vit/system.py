@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -29,7 +29,6 @@ from verify.systems.benign_vit.observed import statement_data
 from verify.systems.benign_vit.problem import DEFAULT_PRESET, PRESETS, ArraysGiven, Problem
 from verify.systems.benign_vit.testing import TestSamples, draw_test_samples, draw_test_samples_of_arrays
 
-
 if TYPE_CHECKING:  # the statements take a second to import, and a run begins without them
     from proofs.language import Claim, Event, Lemma, Statement
 
@@ -46,7 +45,7 @@ class BenignVit:
     exclusive = (("r", "step_size"),)
     problem = Problem
     arrays_given = ArraysGiven
-    dimensions = {
+    dimensions: ClassVar[dict[str, tuple[str, ...]]] = {
         "loss": (),
         "output": ("sample",),
         "loss_derivative": ("sample",),
@@ -58,8 +57,8 @@ class BenignVit:
     def prepare(self, problem: Problem, seed: int, engine: str, checked: bool = False) -> Prepared:
         """Draw an instance and set up its dynamics.
 
-        Small arrays are drawn in full, so that both engines run the same ones; larger ones in full for `weights`, at reduced
-        size otherwise.
+        Small arrays are drawn in full, so that both engines run the same ones; larger ones in full for
+        `weights`, at reduced size otherwise.
 
         Raises:
             RequestError: if the arrays cannot fit.
@@ -228,9 +227,7 @@ def _require_memory(problem: Problem, engine: str, full: bool) -> None:
     require_memory(ITEM * planned, what)
 
 
-def _planned(
-    engine: str, samples: int, width: int, tokens: int, span: int, heads: int, test_samples: int
-) -> float:
+def _planned(engine: str, samples: int, width: int, tokens: int, span: int, heads: int, test_samples: int) -> float:
     """How many numbers a run takes beside its arrays: its state with copies and buffers, and its test samples."""
     if engine == "weights":
         rank, state = heads, 2 * span * heads

@@ -1,8 +1,8 @@
 """Fresh test samples, exact in law at any dimension.
 
-A test token is its part in the span of the training basis plus a part orthogonal to it. Gradient descent moves the weights on
-the span only, so what the orthogonal part contributes to queries, keys and values is constant in time and is
-drawn once (`docs/reduction.md`).
+A test token is its part in the span of the training basis plus a part orthogonal to it. Gradient descent
+moves the weights on the span only, so what the orthogonal part contributes to queries, keys and values is
+constant in time and is drawn once (`docs/reduction.md`).
 """
 
 from dataclasses import dataclass

@@ -63,9 +63,7 @@ def test_test_samples_follow_the_data_law_too(problem: Problem, seed: int, full:
     instance = draw(problem, seed, full=full)
     test = draw_test_samples(problem, instance, stream(seed, Stream.TEST))
     assert len(test) == problem.test_samples
-    np.testing.assert_array_equal(
-        test.tokens[:, 0, :2], problem.signal_norm * np.eye(2)[np.where(test.y > 0, 0, 1)]
-    )
+    np.testing.assert_array_equal(test.tokens[:, 0, :2], problem.signal_norm * np.eye(2)[np.where(test.y > 0, 0, 1)])
     # Nothing of the noise lies along the signals, nothing of the signals lies beyond the training tokens.
     np.testing.assert_allclose(test.tokens[:, 1:, :2], 0.0, atol=1e-12 * problem.C_p)
     for beyond in (

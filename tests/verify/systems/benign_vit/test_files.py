@@ -35,9 +35,7 @@ def write(path: Path, arrays: Arrays) -> Path:
 
 
 @given(instance=st.from_type(Instance))
-def test_a_saved_instance_is_read_bit_for_bit(
-    instance: Instance, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_a_saved_instance_is_read_bit_for_bit(instance: Instance, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "instance.npz"
     save_instance(instance, path)
     found, notes = load_instance(path)
@@ -220,9 +218,7 @@ FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 @pytest.mark.parametrize("fault", FILES)
 @pytest.mark.parametrize("subcommand", ["run", "gradients"])
-def test_files_that_are_no_instance_are_refused(
-    fault: str, subcommand: str, refusal: Refusal, tmp_path: Path
-) -> None:
+def test_files_that_are_no_instance_are_refused(fault: str, subcommand: str, refusal: Refusal, tmp_path: Path) -> None:
     make, expected = FILES[fault]
     path = make(tmp_path / "instance.npz")
     line = refusal(subcommand, "benign-vit", "--instance", path, "--out", "results")
@@ -230,17 +226,13 @@ def test_files_that_are_no_instance_are_refused(
     assert str(path) in line
 
 
-PACKED = [
-    packed(way) for way in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-]
+PACKED = [packed(way) for way in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)]
 
 
 @settings(max_examples=300)
 @given(data=st.data())
 @pytest.mark.filterwarnings("ignore:.*")
-def test_no_damage_does_worse_than_a_refusal(
-    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_no_damage_does_worse_than_a_refusal(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     damaged = bytearray(data.draw(st.sampled_from(PACKED)))
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))

@@ -48,9 +48,7 @@ def small(*shape: int) -> st.SearchStrategy[np.ndarray]:
 
 
 square_scores = st.integers(1, 3).flatmap(
-    lambda n: st.integers(2, 4).flatmap(
-        lambda m: arrays(np.float64, (n, m, m), elements=st.floats(-900, 900))
-    )
+    lambda n: st.integers(2, 4).flatmap(lambda m: arrays(np.float64, (n, m, m), elements=st.floats(-900, 900)))
 )
 
 
@@ -323,9 +321,7 @@ def test_a_twin_goes_the_same_way_and_disturbs_nothing(engine: Any, instance: In
 
 @pytest.mark.parametrize("engine", [Reduced, FullWeights])
 @given(instance=st.from_type(Instance), cut=st.integers(0, 7))
-def test_the_bits_do_not_depend_on_stretches_nor_on_what_is_measured(
-    engine: Any, instance: Instance, cut: int
-) -> None:
+def test_the_bits_do_not_depend_on_stretches_nor_on_what_is_measured(engine: Any, instance: Instance, cut: int) -> None:
     table = TokenTable.of(instance)
     whole = engine(instance, table, None).advance(7, -1.0, [])
     parts = engine(instance, table, None, norms=True)

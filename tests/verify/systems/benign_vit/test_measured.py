@@ -45,10 +45,8 @@ def stages(problem: Problem, dataset: xarray.Dataset, selected_position: int) ->
     value = dataset["value"].values
     position, sample = dataset["token_position"].values, dataset["token_sample"].values
     selected = position == selected_position
-    if selected_position == 0:
-        token_label = np.array([1.0, -1.0])
-    else:
-        token_label = dataset["label"].values[sample[selected]]
+    of_sample = dataset["label"].values[sample[selected]]
+    token_label = of_sample if selected_position else np.array([1.0, -1.0])
     learnt = (value[:, selected] * token_label).min(axis=1)
     others = ~selected if selected_position else position > 0
     largest_other = np.abs(value[:, others]).max(axis=1)

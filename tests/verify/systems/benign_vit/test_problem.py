@@ -43,9 +43,7 @@ def test_scales_follow_from_sizes(given_sizes: dict[str, Any]) -> None:
 
 
 @given(given_sizes=sizes, sigma_p=st.floats(1e-3, 1e3), C_p=st.floats(1e-3, 1e3))
-def test_scales_follow_the_noise_that_is_given(
-    given_sizes: dict[str, Any], sigma_p: float, C_p: float
-) -> None:
+def test_scales_follow_the_noise_that_is_given(given_sizes: dict[str, Any], sigma_p: float, C_p: float) -> None:
     problem = Problem(**given_sizes, sigma_p=sigma_p, C_p=C_p)
     noise = sigma_p * math.sqrt(problem.d)
     assert problem.signal_norm == pytest.approx(problem.SNR * noise)

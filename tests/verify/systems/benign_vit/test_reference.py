@@ -79,9 +79,7 @@ def test_trajectory_of_the_command(
 
 
 @pytest.mark.parametrize("change", ["step_size", "W_K", "one token"])
-def test_another_instance_is_told_from_the_reference(
-    change: str, reference: Arrays, reference_file: Path
-) -> None:
+def test_another_instance_is_told_from_the_reference(change: str, reference: Arrays, reference_file: Path) -> None:
     instance = verify.load_instance("benign-vit", reference_file)
     X = instance.X.copy()
     X[3, 2, 5] += 1e-6

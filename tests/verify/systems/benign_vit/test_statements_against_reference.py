@@ -1,4 +1,6 @@
-"""Every statement's sides on random small instances, against a slow evaluator in 50 digits that knows only the definitions."""
+"""Every statement's sides on random small instances, against a slow evaluator in 50 digits that knows only
+the definitions.
+"""
 
 from functools import cache
 from types import SimpleNamespace
@@ -100,9 +102,6 @@ def test_the_reference_catches_a_wrong_side(mock: SimpleNamespace, monkeypatch: 
     import verify.checking.arrays as arrays
 
     honest = arrays.SumOfProducts.__call__
-    monkeypatch.setattr(
-        arrays.SumOfProducts, "__call__", lambda self, *factors: honest(self, *factors) * (1 + 1e-9)
-    )
+    monkeypatch.setattr(arrays.SumOfProducts, "__call__", lambda self, *factors: honest(self, *factors) * (1 + 1e-9))
     with pytest.raises(AssertionError):
-        for seed in range(20):
-            compare(mock, seed)
+        sum(compare(mock, seed) for seed in range(20))

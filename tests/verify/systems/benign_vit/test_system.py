@@ -15,9 +15,7 @@ from verify.systems.benign_vit.problem import ArraysGiven, Problem
 
 
 def instance(samples: int = 4, tokens: int = 3, dimension: int = 12) -> Instance:
-    problem = Problem(
-        N=samples, M=tokens, d=dimension, d_h=5, d_v=2, SNR=2.0, sigma_h=0.3, sigma_V=0.3, r=1.0
-    )
+    problem = Problem(N=samples, M=tokens, d=dimension, d_h=5, d_v=2, SNR=2.0, sigma_h=0.3, sigma_V=0.3, r=1.0)
     return draw(problem, seed=0, full=True)
 
 
@@ -32,9 +30,7 @@ def test_engines_are_chosen_by_cost() -> None:
 
 
 def test_both_engines_are_given_the_same_small_arrays() -> None:
-    reduced, weights = (
-        SYSTEM.prepare(Problem(N=2, M=2, d=50, d_h=50), 3, engine) for engine in ("reduced", "weights")
-    )
+    reduced, weights = (SYSTEM.prepare(Problem(N=2, M=2, d=50, d_h=50), 3, engine) for engine in ("reduced", "weights"))
     assert reduced.instance.shape == (2, 2, 50, 50)
     np.testing.assert_array_equal(reduced.instance.X, weights.instance.X)
     np.testing.assert_array_equal(reduced.instance.W_Q, weights.instance.W_Q)
@@ -51,9 +47,7 @@ def test_both_engines_are_given_the_same_small_arrays() -> None:
         ({"test_samples": 10**5, "test_law": "joint"}, "reduced"),
     ],
 )
-def test_a_problem_that_cannot_fit_is_refused_before_it_is_drawn(
-    settings: dict[str, object], engine: str
-) -> None:
+def test_a_problem_that_cannot_fit_is_refused_before_it_is_drawn(settings: dict[str, object], engine: str) -> None:
     with pytest.raises(RequestError, match=r"needs \S+ GiB of memory \(\S+ GiB can be used here\)"):
         SYSTEM.prepare(Problem(**settings), 0, engine)
     if engine != "weights":
@@ -63,9 +57,7 @@ def test_a_problem_that_cannot_fit_is_refused_before_it_is_drawn(
 
 def test_arrays_that_fit_but_whose_run_does_not_are_refused() -> None:
     rng = np.random.default_rng(0)
-    many = Instance(
-        rng.standard_normal((60_000, 2, 3)), np.ones(60_000), *3 * [np.ones((3, 1))], np.ones(1), 0.1
-    )
+    many = Instance(rng.standard_normal((60_000, 2, 3)), np.ones(60_000), *3 * [np.ones((3, 1))], np.ones(1), 0.1)
     with pytest.raises(RequestError, match="on 120000 distinct tokens needs"):
         SYSTEM.prepare_arrays(many, ArraysGiven(), 0, "reduced")
     wide = instance(samples=2, tokens=2, dimension=4000)
@@ -117,9 +109,7 @@ def test_test_loss_beside_arrays_against_a_monte_carlo_of_ones_own() -> None:
     signals = np.stack([arrays.X[arrays.y == label, 0][0] for label in (1.0, -1.0)])
     away = np.eye(12) - np.linalg.pinv(signals) @ signals
     y = rng.choice([1.0, -1.0], size=count)
-    X = np.concatenate(
-        [signals[np.where(y > 0, 0, 1)][:, None], rng.standard_normal((count, 2, 12)) @ away], axis=1
-    )
+    X = np.concatenate([signals[np.where(y > 0, 0, 1)][:, None], rng.standard_normal((count, 2, 12)) @ away], axis=1)
     X[:, 1] *= LAW["sigma_p"] * LAW["C_p"]
     X[:, 2] *= LAW["sigma_p"]
     attention = special.softmax((X @ arrays.W_Q) @ (X @ arrays.W_K).transpose(0, 2, 1), axis=2)
@@ -133,9 +123,7 @@ def test_test_loss_beside_arrays_against_a_monte_carlo_of_ones_own() -> None:
 @pytest.mark.usefixtures("unjudged")
 def test_the_number_of_test_samples_leaves_training_unchanged() -> None:
     runs = [
-        verify.run(
-            "benign-vit", settings={"N": 4, "test_samples": count}, steps=20, record_every=5
-        ).trajectory
+        verify.run("benign-vit", settings={"N": 4, "test_samples": count}, steps=20, record_every=5).trajectory
         for count in (0, 10, 1000)
     ]
     assert "test_loss" not in runs[0]

@@ -37,15 +37,17 @@ BENIGN = Problem.model_validate(
 )
 """Everything moves, and every event comes, within 30 steps."""
 
-STRETCHES = (12, 18)
+STRETCHES, FEW = (12, 18), (3, 3)
+"""Steps between two looks of the judge: in the run to the end, and where the first steps tell."""
 
 SMALL = Problem.model_validate(
-    {"N": 3, "M": 3, "d": 20, "d_h": 24, "SNR": 2.0, "C_p": 2.0, "w_O_norm": 2.0, "test_samples": 4}
-    | {"sigma_h": 0.4, "sigma_V": 0.4}
+    {"N": 3, "M": 3, "d": 20, "d_h": 24, "SNR": 2.0, "C_p": 2.0, "w_O_norm": 3.0, "test_samples": 4}
+    | {"sigma_h": 0.4, "sigma_V": 0.3}
 )
 """Drawn in full, and everything is of order one."""
 
-ENGINE_STEPS = 10
+KEPT = (0, 4, 9)
+"""Steps at which test outputs of the two engines are compared; the last is where their weights are."""
 
 AGREEMENT = 1e-9
 """Largest difference of the two engines, relative to the largest entry."""
@@ -53,28 +55,29 @@ AGREEMENT = 1e-9
 
 def controls(of: System) -> list[Control]:
     """All of them, kind by kind."""
-    run = _scene(of, lambda: of.prepare(BENIGN, 0, "reduced", checked=True), exact, bounds, stage_two)
+    run = _scene(of, STRETCHES, lambda: of.prepare(BENIGN, 0, "reduced", checked=True), exact, bounds, stage_two)
+    by_weights = _scene(of, FEW, lambda: of.prepare(SMALL, 0, "weights", checked=True), exact, bounds)
     untested = ArraysGiven.model_validate({"test_samples": 0})
     given = partial(of.prepare_arrays, given=untested, seed=0, engine="reduced", checked=True)
-    one_row = _scene(of, lambda: given(ONE_ROW), bounds)
-    crossing = _scene(of, lambda: given(CROSSING), stage_two)
-    one_key = _scene(of, lambda: given(ONE_KEY), stage_one)
+    one_row = _scene(of, FEW, lambda: given(ONE_ROW), bounds)
+    crossing = _scene(of, FEW, lambda: given(CROSSING), stage_two)
+    one_key = _scene(of, FEW, lambda: given(ONE_KEY), stage_one)
     return [
         *_of_kernels(run, partial(look_at_gradients, of)),
         *_of_records(run),
         *_of_training(run),
         *_of_data(run),
-        *_of_engines(partial(look_at_engines, of)),
+        *_of_engines(partial(look_at_engines, of), by_weights),
         *_of_laws(),
         *_of_statements(run, one_row, crossing, one_key),
         *_of_checking(run),
     ]
 
 
-def _scene(of: System, prepare: Callable[[], Prepared], *modules: ModuleType) -> Scene:
+def _scene(of: System, stretches: Sequence[int], prepare: Callable[[], Prepared], *modules: ModuleType) -> Scene:
     """A run that judges the statements of some modules."""
     names = {module.__name__ for module in modules}
-    return Scene(of, prepare, STRETCHES, lambda: [lemma for lemma in of.lemmas() if lemma.module in names], uncompiled)
+    return Scene(of, prepare, stretches, lambda: [lemma for lemma in of.lemmas() if lemma.module in names], uncompiled)
 
 
 @contextmanager
@@ -106,19 +109,19 @@ def look_at_engines(of: System) -> dict[str, Finding]:
     with uncompiled():
         reduced, weights = (_seen(of.prepare(SMALL, 0, engine).dynamics) for engine in of.engines)
     for name, wanted in weights.items():
-        if not np.abs(reduced[name] - wanted).max() <= AGREEMENT * np.abs(wanted).max():
+        found = reduced[name]
+        if found.shape != wanted.shape or not np.abs(found - wanted).max() <= AGREEMENT * np.abs(wanted).max():
             return {"engines": Finding(False, f"differ in {name}")}
     return {"engines": Finding(True, "agree")}
 
 
 def _seen(dynamics: Dynamics) -> dict[str, Array]:
-    stretch = dynamics.advance(ENGINE_STEPS, -1.0, [ENGINE_STEPS])
-    tested, instance = dynamics.test_outputs(stretch.kept[ENGINE_STEPS]), dynamics.instance()
-    assert tested is not None
+    stretch, instance = dynamics.advance(KEPT[-1], -1.0, KEPT), dynamics.instance()
+    tested = [dynamics.test_outputs(kept) for kept in stretch.kept.values()]
     return {
         **{name: stretch.arrays[name] for name in ("score", "value", "output")},
         **{name: getattr(instance, name) for name in WEIGHTS},
-        "test outputs": tested[1],
+        "test outputs": np.array([each[1] for each in tested if each is not None]),
     }
 
 
@@ -138,7 +141,11 @@ def _of_kernels(run: Scene, gradients: Look) -> list[Control]:
         control(
             "attention-gradient-transposed",
             "rows and columns of the attention gradient exchanged",
-            edit(kernels, "drive", "work.pull[n, l, j]", "work.pull[n, j, l]"),
+            Plant(
+                kernels,
+                "drive",
+                lambda drive: lambda work: drive(work._replace(pull=work.pull.transpose(0, 2, 1))),
+            ),
             "vectorised-qk",
         ),
         control(
@@ -224,7 +231,7 @@ def _of_kernels(run: Scene, gradients: Look) -> list[Control]:
         control(
             "loss-summed",
             "the loss is the samples' sum, not their mean; nothing else depends on it",
-            edit(kernels, "logistic_loss", "return total / labels.shape[0]", "return total"),
+            edit(kernels, "logistic_loss", "total / labels.shape[0]", "total"),
             "definitions",
         ),
         control(
@@ -459,8 +466,9 @@ def _signals_among_noise(instance: Instance) -> Instance:
 # Errors of the reduction, and of what is drawn.
 
 
-def _of_engines(look: Look) -> list[Control]:
+def _of_engines(look: Look, by_weights: Scene) -> list[Control]:
     control = partial(Control, caught_by="engines", look=look)
+    on_weights = partial(Control, look=by_weights.look)
     return [
         control(
             "keys-outside-the-frame",
@@ -471,6 +479,31 @@ def _of_engines(look: Look) -> list[Control]:
             "value-dual-not-added-up",
             "test samples and saved weights do not see the values move",
             edit(kernels, "advance", "        value_dual += value_direction\n", ""),
+        ),
+        control(
+            "kept-states-overwritten",
+            "states kept for test samples all go to one place",
+            edit(kernels, "advance", "copied += 1", "copied += 0"),
+        ),
+        on_weights(
+            "weights-outrun",
+            "how far queries move is put down to the step after",
+            edit(
+                kernels, "advance_weights", "measure_change(states, norms, t - 1)", "measure_change(states, norms, t)"
+            ),
+            "definitions",
+        ),
+        on_weights(
+            "weights-balance-added",
+            "squared norms of queries' and keys' weights added in place of subtracted",
+            edit(kernels, "measure_weights_balance", "balance += by_query - by_key", "balance += by_query + by_key"),
+            "balancedness-drift",
+        ),
+        on_weights(
+            "half-the-output-vector",
+            "values read from the weights with half of w_O",
+            edit(kernels, "advance_weights", "np.dot(weights_v, readout,", "np.dot(weights_v, readout / 2.0,"),
+            "scalarised-v",
         ),
         control(
             "test-parts-outside-forgotten",

@@ -116,7 +116,8 @@ def test_scaling_tokens_against_weights_and_step(engine: Any, instance: Instance
 def test_scaling_by_a_power_of_two_changes_no_bit(engine: Any, instance: Instance, power: int) -> None:
     wanted = trajectory(engine, instance)
     for name, array in trajectory(engine, scaled(instance, 2.0**power)).items():
-        np.testing.assert_array_equal(array, wanted[name], err_msg=name)
+        # Attention of e^-700 can leave increments in the subnormal range, where bits are lost.
+        np.testing.assert_allclose(array, wanted[name], rtol=0.0, atol=1e-280, err_msg=name)
 
 
 @few

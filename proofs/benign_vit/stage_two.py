@@ -248,6 +248,7 @@ stage_two_quadratic_growth = Lemma(
         Claim(exp(gap) - at_event(exp(gap), T1), "<=", (M - 1) / (16 * M) * _quadratic, where=is_other),
     ],
     stage=at_saturation,
+    given=[Claim(benign, "==", 1)],
     source=Paper(
         PAPER,
         says="scores are logarithms of a quadratic in the step number",

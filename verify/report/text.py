@@ -46,6 +46,11 @@ def print_systems() -> None:
             fields.add_row(f"  {field}", Text((info.description or "") + default))
         console.print("  fields of --set [defaults]", markup=False)
         console.print(fields)
+        lemmas = Table(box=None, padding=(0, 2), show_header=False)
+        for lemma in system.lemmas():
+            lemmas.add_row(f"  {lemma.name}", str(lemma.kind), Text(lemma.words))
+        console.print("  statements")
+        console.print(lemmas)
 
 
 def print_gradients(table: GradientTable) -> None:

@@ -9,7 +9,7 @@ try:
 except ModuleNotFoundError:
     sys.exit('benchmarks: PyTorch is missing (pip install -e ".[peers]")')
 
-from benchmarks import machine, memory, report, scaling, startup
+from benchmarks import judging, machine, memory, report, scaling, startup
 from benchmarks.meeting import hold
 from benchmarks.problems import MEETINGS
 
@@ -32,11 +32,13 @@ def main() -> None:
             meetings.append((meeting, hold(meeting)))
         tell("cost against d and d_h")
         scales = scaling.measure()
+    tell("all statements checked")
+    costs = judging.measure()
     tell("memory against steps")
     peaks = memory.measure()
     tell("start-up")
     startups = startup.measure()
-    text = report.page(described, product, meetings, scales, peaks, startups)
+    text = report.page(described, product, meetings, scales, peaks, startups, costs)
     PAGE.write_text(text, encoding="utf-8")
     print(text)
     tell(f"written to {PAGE}")

@@ -183,7 +183,7 @@ stage_two_step = Lemma(
         ),
     ],
     stage=GROWTH,
-    given=[signals_are_orthogonal, one_signal, Claim(noise_value, "<=", signal_value)],
+    given=[Claim(benign, "==", 1), signals_are_orthogonal, one_signal, Claim(noise_value, "<=", signal_value)],
     source=HERE,
     rests_on=[vectorised_qk, attention_gradient_bounded],
     proof=PROVED,
@@ -257,6 +257,16 @@ stage_two_quadratic_growth = Lemma(
     rests_on=[stage_two_log_growth],
 )
 
+stage_two_loss_derivative_bound = Lemma(
+    words="In stage two every loss derivative stays within 1/log(6N^2M^2/delta) of 1/2.",
+    claim=Claim(Abs(loss_derivative[n] - HALF), "<=", 1 / log_term),
+    stage=STAGE_TWO,
+    source=Paper(
+        PAPER, says="loss derivatives stay near 1/2 in stage two", derived="twice the constant of leading order"
+    ),
+    rests_on=[loss_derivative_near_half],
+)
+
 stage_two_loss_derivative = Lemma(
     words="In stage two the loss derivatives stay within order 1/log of 1/2.",
     kind="order",
@@ -264,4 +274,13 @@ stage_two_loss_derivative = Lemma(
     stage=STAGE_TWO,
     source=Paper(PAPER, says="loss derivatives stay near 1/2 in stage two", derived="the constant at leading order"),
     rests_on=[loss_derivative_near_half],
+)
+
+loss_derivative_until_attention = Lemma(
+    words="The loss derivatives are still near 1/2 when attention has turned, ever nearer as the sizes grow.",
+    kind="order",
+    claim=Claim(Largest(Abs(loss_derivative[n] - HALF), n), "<=", HALF),
+    stage=at_saturation,
+    source=Paper(PAPER, says="loss derivatives stay near 1/2 until attention has grown"),
+    rests_on=[stage_two_loss_derivative_bound, stage_two_log_growth],
 )

@@ -17,17 +17,15 @@ def print_controls(found: Sequence[Found], stream: IO[str]) -> None:
     """Print which planted errors were caught, by what, and which escaped."""
     console = console_for(stream)
     table = Table(title="Planted errors", title_justify="left")
-    for column in ("control", "what is wrong", "planted in", "", "check", "says", "noticed too"):
+    for column in ("control, and where it is planted", "what is wrong", "", "check, and what it says", "noticed too"):
         table.add_column(column, overflow="fold")
     for each in found:
         control = each.control
         table.add_row(
-            control.name,
+            Text(f"{control.name}\n{control.plant.place}"),
             Text(control.words),
-            control.plant.place,
             Text("caught") if each.caught else Text("ESCAPED", style="bold"),
-            control.caught_by,
-            Text(each.verdict),
+            Text(f"{control.caught_by}\n{each.verdict}"),
             _named(each.also),
         )
     console.print(table)

@@ -12,16 +12,16 @@ from verify.engines.schedule import Schedule
 from verify.systems.benign_vit import SYSTEM
 from verify.systems.benign_vit.problem import PRESETS, Problem
 
-STEPS = 20_480
-ROUNDS = 5
+STEPS = 39_622
+ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class Cost:
     """Time per step, bare and with all statements checked, and the judged over the bare, paired within rounds.
 
-    A judged run checks one stretch while it makes the next: wall time is what a user with two cores waits, processor time
-    what both threads take.
+    A judged run checks one stretch while it makes the next: wall time is what a user with two cores waits,
+    processor time what both threads take.
     """
 
     clock: str

@@ -48,9 +48,9 @@ matrix product of a step, alone, at width 124, in NumPy: {product}.
 {along_heads}
 ## All statements checked at every step
 
-Default preset (N=20, M=4, d = d_h = 1e8), {judged_steps} steps, start of the judge included. A judged run checks one stretch of
-steps while the next is made: wall time is what a user with two free cores waits, processor time what both threads take.
-Aimed at: 1.7 times the bare run, 0.05 ms a step more.
+Default preset (N=20, M=4, d = d_h = 1e8), {judged_steps} steps, start of the judge included. A judged run
+checks one stretch of steps while the next is made: wall time is what a user with two free cores waits,
+processor time what both threads take. Aimed at: 1.7 times the bare run, 0.05 ms a step more.
 
 {judging}
 ## Memory against steps

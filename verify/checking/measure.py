@@ -42,8 +42,10 @@ class Measure:
         self.events = dict(result.events)
         for outcome in result.outcomes:
             if len(outcome.steps):
-                lhs, rhs = (np.broadcast_to(side, outcome.margin.shape)[-1].copy() for side in (outcome.lhs, outcome.rhs))
-                about = np.broadcast_to(outcome.applies, outcome.margin.shape)[-1].copy()
+                lhs, rhs, about = (
+                    np.broadcast_to(array, outcome.margin.shape)[-1].copy()
+                    for array in (outcome.lhs, outcome.rhs, outcome.applies)
+                )
                 key = (outcome.lemma.name, outcome.claim_number)
                 self.sides[key] = Measured(int(outcome.steps[-1]), lhs, rhs, about)
 
@@ -61,5 +63,3 @@ def measure_until(
     while dynamics.step < max_steps and not measure.reached(event):
         measure.observe(dynamics.advance(min(stretch, max_steps - dynamics.step), -1.0, []), dynamics)
     return measure
-
-

@@ -65,7 +65,10 @@ class Loop:
             moving = [part for part in expression.args if self._has_member(part)]
             resting = [part for part in expression.args if not self._has_member(part)]
             return expression.func(self._fed(expression.func(*resting)), *map(self._fed, moving))
-        return expression.func(*map(self._fed, expression.args))
+        parts = map(self._fed, expression.args)
+        if isinstance(expression, Max | Min):
+            return expression.func(*parts, evaluate=False)  # sympy would compare all pairs of them, at length
+        return expression.func(*parts)
 
     def _has_member(self, expression: Any) -> bool:
         return any(member in self._members for member in expression.atoms(Member))

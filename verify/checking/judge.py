@@ -60,11 +60,16 @@ class _Fold:
     undecided: int = 0
     resolution: float | None = None
 
+    @property
+    def resolves_nothing(self) -> bool:
+        """Whether an identity was held to a tolerance as large as its smallest term, so that no error could show."""
+        return self.resolution is not None and not self.resolution < 1.0
+
     def verdict(self) -> ClaimVerdict:
         """What was found of the claim."""
         if self.first_violation is not None:
             found = Verdict.VIOLATED
-        elif self.undecided:
+        elif self.undecided or self.resolves_nothing:
             found = Verdict.INCONCLUSIVE
         else:
             found = Verdict.HOLDS if self.checked else Verdict.HYPOTHESIS_NOT_MET

@@ -9,7 +9,7 @@ import numpy as np
 from proofs.language import Event, Lemma, plain
 from proofs.language.definitions import observables_behind
 from proofs.language.statements import Claim
-from verify.checking.balls import Decider
+from verify.checking.balls import Decider, Decision
 from verify.checking.compile import Session, compile_lemmas
 from verify.checking.outcome import Outcome, Place
 from verify.checking.verdicts import ClaimVerdict, Hypothesis, LemmaVerdict, Verdict
@@ -18,9 +18,10 @@ from verify.engines.stretch import Dynamics, Stretch
 from verify.systems.base import Prepared
 
 MOST_BALLS = 1000
-"""Near ties of one claim that are decided by balls; of a proved claim further ones rest on its proof, else
-they stay undecided.
-"""
+"""Near ties of one claim that balls decide in a run; further ones rest on the claim's proof, or stay undecided."""
+
+MOST_IN_VAIN = 50
+"""Near ties of one claim that balls try in vain before the rest is left to its proof, or undecided."""
 
 
 class LemmaViolation(StopRun):
@@ -59,6 +60,18 @@ class _Fold:
     by_proof: int = 0
     undecided: int = 0
     resolution: float | None = None
+
+    @property
+    def balls_spent(self) -> bool:
+        """Whether enough ties of the claim were put to balls, or enough in vain: it is an equality, then."""
+        return self.by_balls >= MOST_BALLS or self.by_proof + self.undecided >= MOST_IN_VAIN
+
+    def leave(self, count: int, lemma: Lemma) -> None:
+        """Let so many ties rest on the lemma's proof, or stay undecided where it has none."""
+        if lemma.proof is not None:
+            self.by_proof += count
+        else:
+            self.undecided += count
 
     @property
     def resolves_nothing(self) -> bool:
@@ -239,8 +252,11 @@ class Judge:
         if tally.resolution is not None:
             fold.resolution = max(fold.resolution or 0.0, tally.resolution)
         violations = list(tally.violations)
-        for suspect in tally.suspects:
-            if not self._settle(fold, outcome, suspect, stretch, dynamics):
+        for settled, suspect in enumerate(tally.suspects):
+            if fold.balls_spent:
+                fold.leave(len(tally.suspects) - settled, outcome.lemma)
+                break
+            if self._settle(fold, outcome, suspect, stretch, dynamics) == "violated":
                 violations.append(suspect)
         if not violations:
             return None
@@ -249,19 +265,17 @@ class Judge:
             fold.first_violation = first
         return LemmaViolation(outcome.lemma, outcome.claim, first)
 
-    def _settle(self, fold: _Fold, outcome: Outcome, suspect: Place, stretch: Stretch, dynamics: Dynamics) -> bool:
-        """Decide a margin inside its rounding bound; `False` if the claim fails there."""
-        decision = "undecided"
-        if fold.by_balls + fold.by_proof + fold.undecided < MOST_BALLS:
-            state = self._state_at(suspect.step, stretch, dynamics)
-            decision = self._decider.decide(outcome.claim, state, suspect.where, suspect.step)
-            fold.by_balls += decision != "undecided"
+    def _settle(
+        self, fold: _Fold, outcome: Outcome, suspect: Place, stretch: Stretch, dynamics: Dynamics
+    ) -> Decision:
+        """Decide a margin inside its rounding bound by balls."""
+        state = self._state_at(suspect.step, stretch, dynamics)
+        decision = self._decider.decide(outcome.claim, state, suspect.where, suspect.step)
         if decision == "undecided":
-            if outcome.lemma.proof is not None:
-                fold.by_proof += 1
-            else:
-                fold.undecided += 1
-        return decision != "violated"
+            fold.leave(1, outcome.lemma)
+        else:
+            fold.by_balls += 1
+        return decision
 
     @staticmethod
     def _seen_before(outcome: Outcome, stretch: Stretch) -> int:

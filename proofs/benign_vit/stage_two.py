@@ -18,6 +18,7 @@ from proofs.benign_vit.bounds import (
 from proofs.benign_vit.exact import PAPER, vectorised_qk
 from proofs.benign_vit.stages import GROWTH, STAGE_TWO, T1, attention_saturated, log_term
 from proofs.benign_vit.symbols import (
+    SAMPLE,
     M,
     N,
     benign,
@@ -54,6 +55,7 @@ from proofs.language import (
     Largest,
     Lemma,
     Logistic,
+    Observable,
     Paper,
     Same,
     ScalarInequality,
@@ -62,6 +64,7 @@ from proofs.language import (
     accumulated,
     at_event,
     change,
+    define,
     real_variable,
 )
 from proofs.shared import logistic
@@ -118,14 +121,14 @@ potential_growth_below = ScalarInequality(
     proof=BySymbols(_potential_identities),
 )
 
-# One step, with explicit constants (benign: the selected token is the signal).
+# One step, with explicit constants (benign: the selected token is the signal). Its quantities have names of their own.
 
-alignment = score[n, 0, 0]
-"""`c = <q_+, k_+>`: score of the signal for itself."""
 
-class_size = Total(same_class, n2)
-energy = (query_square[token_at[n, 0]] + key_square[token_at[n, 0]]) / 2
-"""`a`, the mean squared norm of the signal's query and key."""
+def _quantity(name: str, symbol: str, words: str, expression: Any, *, constant: bool = False, sign: bool = True) -> Any:
+    """A quantity of a sample's class, by the sample: an observable with this definition; `sign`: it is not negative."""
+    observable = Observable(name, SAMPLE, words=words, symbol=symbol, constant=constant, nonnegative=sign)
+    define(observable[n], expression)
+    return observable[n]
 
 
 def _largest_of_class(quantity: Any) -> Any:
@@ -133,33 +136,70 @@ def _largest_of_class(quantity: Any) -> Any:
     return Largest(Largest(quantity, j, where=is_noise_place[j]), n2, where=same_class)
 
 
-distance_from_half = Largest(Abs(loss_derivative[n2] - HALF), n2, where=same_class)
-"""`ell`."""
+alignment = _quantity("alignment", "c", "score of a sample's signal for itself", score[n, 0, 0], sign=False)
+class_size = _quantity("class_size", "S", "how many samples have its label", Total(same_class, n2), constant=True)
+energy = _quantity(
+    "signal_energy",
+    "a",
+    "mean squared norm of its signal's query and key",
+    (query_square[token_at[n, 0]] + key_square[token_at[n, 0]]) / 2,
+)
+distance_from_half = _quantity(
+    "distance_from_half",
+    "ell",
+    "how far the loss derivatives of its class are from 1/2",
+    Largest(Abs(loss_derivative[n2] - HALF), n2, where=same_class),
+)
+cross = _quantity(
+    "cross_overlap",
+    "chi",
+    "how far the noise queries and keys of its class are from orthogonal to the signal's",
+    Max(_largest_of_class(Abs(query_overlap[n2, j])), _largest_of_class(Abs(key_overlap[n2, j]))),
+)
+noise_score = _quantity(
+    "noise_score", "B", "largest score of its class's signal for a noise token", _largest_of_class(Abs(score[n2, 0, j]))
+)
+signal_value = _quantity(
+    "signal_value",
+    "v",
+    "value of its signal in the direction of its label",
+    label[n] * value[token_at[n, 0]],
+    sign=False,
+)
+noise_value = _quantity(
+    "noise_value",
+    "u",
+    "largest absolute value of a noise token of its class",
+    _largest_of_class(Abs(value[token_at[n2, j]])),
+)
+pace = _quantity(
+    "pace",
+    "b",
+    "the drive of its signal's score, without energy and value",
+    step_size * overlap[token_at[n, 0], n, 0] * class_size / (N * M),
+    constant=True,
+    sign=False,
+)
+signal_spread = _quantity("signal_spread", "F", "phi (1 - phi) at its alignment", spread(alignment), sign=False)
 
-cross = Max(_largest_of_class(Abs(query_overlap[n2, j])), _largest_of_class(Abs(key_overlap[n2, j])))
-"""`chi`: how far noise queries and keys are from orthogonal to the signal's."""
+norm_square = Observable(
+    "largest_square", words="largest squared norm of a query or key", symbol="k2", nonnegative=True
+)
+define(norm_square, Max(Largest(query_square[p], p), Largest(key_square[p], p)))
 
-noise_score = _largest_of_class(Abs(score[n2, 0, j]))
-"""`B`: the signal's scores for noise tokens."""
-
-signal_value = label[n] * value[token_at[n, 0]]
-noise_value = _largest_of_class(Abs(value[token_at[n2, j]]))
-"""The largest absolute value of a noise token of the class."""
-
-norm_square = Max(Largest(query_square[p], p), Largest(key_square[p], p))
-"""`k^2`."""
-
-pace = step_size * overlap[token_at[n, 0], n, 0] * class_size / (N * M)
-"""`b / (a V_+)`: the drive is `b = pace * energy * signal_value`."""
-
-_spread = spread(alignment)
-_signal_share = _spread * exp(noise_score) * signal_value
+_signal_share = signal_spread * exp(noise_score) * signal_value
 _both_values = signal_value + noise_value
 _cross_term = cross * (_signal_share + noise_value + (M - 1) * _both_values / 4)
 _second_order = (
     pace * norm_square * (HALF + distance_from_half) * (2 * _signal_share + noise_value) * _both_values * M / 4
 )
-_error = (HALF + distance_from_half) * (_cross_term + _second_order)
+error = _quantity(
+    "stage_two_error",
+    "E",
+    "what noise queries and keys, and the product of both steps, can add",
+    (HALF + distance_from_half) * (_cross_term + _second_order),
+    sign=False,
+)
 
 one_signal = Claim(Total(same_class * (1 - Same(token_at[n, 0], token_at[n2, 0])), n2), "==", 0)
 """The samples of a class share their signal token."""
@@ -172,14 +212,14 @@ stage_two_step = Lemma(
             ">=",
             pace
             * (
-                (1 - 2 * distance_from_half) * energy * (signal_value - noise_value) * exp(-noise_score) * _spread
-                - _error
+                (1 - 2 * distance_from_half) * energy * (signal_value - noise_value) * exp(-noise_score) * signal_spread
+                - error
             ),
         ),
         Claim(
             change(alignment),
             "<=",
-            pace * ((1 + 2 * distance_from_half) * energy * _both_values * exp(noise_score) * _spread + _error),
+            pace * ((1 + 2 * distance_from_half) * energy * _both_values * exp(noise_score) * signal_spread + error),
         ),
     ],
     stage=GROWTH,

@@ -188,7 +188,9 @@ class Judge:
         if not lemma.judged_in_a_run:
             return ()
         claims = [side for claim in (*lemma.claims, *lemma.given) for side in (claim.lhs, claim.rhs, claim.where)]
-        named = {each.name for side in claims for each in observables_behind(side) if each.constant}
+        named = {
+            each.name for side in claims for each in observables_behind(side) if each.constant and not each.definition
+        }
         return tuple(sorted(named - set(self._constants)))
 
     def observe(self, stretch: Stretch, dynamics: Dynamics) -> None:
@@ -265,9 +267,7 @@ class Judge:
             fold.first_violation = first
         return LemmaViolation(outcome.lemma, outcome.claim, first)
 
-    def _settle(
-        self, fold: _Fold, outcome: Outcome, suspect: Place, stretch: Stretch, dynamics: Dynamics
-    ) -> Decision:
+    def _settle(self, fold: _Fold, outcome: Outcome, suspect: Place, stretch: Stretch, dynamics: Dynamics) -> Decision:
         """Decide a margin inside its rounding bound by balls."""
         state = self._state_at(suspect.step, stretch, dynamics)
         decision = self._decider.decide(outcome.claim, state, suspect.where, suspect.step)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from proofs.language import Lemma, ScalarInequality, formula
+from proofs.language import Lemma, Observable, ScalarInequality, formula
 from proofs.language.statements import ByHand, ByScalar, BySymbols, Paper, Statement
 from verify.errors import RequestError
 from verify.report.text import console_for
@@ -49,6 +49,8 @@ def _lines(statement: Statement) -> Iterator[tuple[str, str]]:
         )
         yield "kind", f"scalar inequality; {domain}"
         yield "claim", formula(statement.claim)
+    for letter, definition in _definitions(statement):
+        yield "where", f"{letter} = {definition}"
     source = statement.source
     if isinstance(source, Paper):
         yield (
@@ -64,8 +66,24 @@ def _lines(statement: Statement) -> Iterator[tuple[str, str]]:
     yield "written in", statement.place
 
 
+def _definitions(statement: Statement) -> Iterator[tuple[str, str]]:
+    """The observables that a lemma names and what they stand for, until only data, state and recurrences are left."""
+    if not isinstance(statement, Lemma):
+        return
+    claims = [*statement.claims, *statement.given]
+    waiting = [each for claim in claims for side in (claim.lhs, claim.rhs) for each in side.atoms(Observable)]
+    seen: set[Observable] = set()
+    for observable in waiting:
+        if observable in seen or observable.definition is None:
+            continue
+        seen.add(observable)
+        indices, expression = observable.definition.indices, observable.definition.expression
+        yield formula(observable[indices] if indices else observable), f"{formula(expression)}   ({observable.words})"
+        waiting.extend(sorted(expression.atoms(Observable), key=lambda each: each.name))
+
+
 def _proof(statement: Statement) -> str:
-    if isinstance(statement, ScalarInequality):
+    if isinstance(statement, ScalarInequality) and not isinstance(statement.proof, BySymbols):
         from verify.checking.scalar import prove_inequality
 
         outcome = prove_inequality(statement)

@@ -41,6 +41,7 @@ from sympy import (
     diff,
     exp,
     expand,
+    expand_log,
     expand_power_exp,
     factor,
     fraction,
@@ -70,7 +71,7 @@ MOST_OPERATIONS = 300
 LARGEST_POWER = 8
 # No box reaches further than this without being the tail itself.
 FARTHEST_CUT = Integer(2) ** 1024
-DEEPEST_CUT = 400
+DEEPEST_CUT = 200
 BOXES_BEFORE_TURNING = 16
 MOST_OPEN_KINKS = 3
 SCATTERED_POINTS = 63
@@ -540,7 +541,7 @@ def _simplifies_to_zero(expression: Expr) -> bool:
     if _terms(expression) > MOST_TERMS:
         return False
     logarithms = {node: log(1 + exp(node.args[0])) for node in expression.atoms(Softplus)}
-    return bool(_as_fraction(expression.xreplace(logarithms)) == 0)
+    return bool(_as_fraction(expand_log(expression.xreplace(logarithms))) == 0)
 
 
 def _is_zero(expression: Expr, box: Box, bits: int) -> bool:

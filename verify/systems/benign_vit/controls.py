@@ -624,6 +624,11 @@ def _smallest_for_largest(expression: Any) -> Any:
     return expression.replace(lambda node: isinstance(node, Largest), lambda node: Smallest(*node.args))
 
 
+def _without_cross_terms(side: Any) -> Any:
+    written_out = stage_two.error.observable.definition.expression
+    return side.xreplace({stage_two.error: written_out.xreplace({stage_two.cross: Integer(0)})})
+
+
 def _of_statements(run: Scene, one_row: Scene, crossing: Scene, one_key: Scene) -> list[Control]:
     control = partial(Control, look=run.look)
     a_priori = partial(Control, look=one_key.look)
@@ -666,7 +671,7 @@ def _of_statements(run: Scene, one_row: Scene, crossing: Scene, one_key: Scene) 
         Control(
             "cross-terms-forgotten",
             "the signal's score grows as if other queries and keys were orthogonal to its own",
-            _changed(stage_two.stage_two_step, lambda side: side.xreplace({stage_two.cross: Integer(0)})),
+            _changed(stage_two.stage_two_step, _without_cross_terms),
             "stage-two-step",
             crossing.look,
         ),

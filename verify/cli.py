@@ -107,7 +107,10 @@ def run_command(
 def show_command(
     statement: Annotated[str, typer.Argument(metavar="SYSTEM/LEMMA", help="A statement, as verify run names it.")],
 ) -> None:
-    """A statement: its formula, where it comes from, what it rests on, how far it is proved."""
+    """A statement: its formula, where it comes from, what it rests on, how far it is proved.
+
+    With SYSTEM alone: the headline claims of its paper, and the statements that bear on each.
+    """
     from verify.report.statement import print_statement
 
     print_statement(statement)

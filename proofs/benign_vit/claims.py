@@ -1,19 +1,7 @@
 """The headline claims of arXiv:2409.19345, and what bears on each."""
 
-from dataclasses import dataclass
-
 from proofs.benign_vit import bounds, stage_one, stage_three, stage_two
-from proofs.language import Lemma
-
-
-@dataclass(frozen=True)
-class Headline:
-    """A claim as the paper makes it, the statements that bear on it, and the studies that judge it."""
-
-    says: str
-    statements: tuple[Lemma, ...]
-    studies: tuple[str, ...]
-
+from proofs.language import Headline
 
 LEDGER: dict[str, Headline] = {
     "benign": Headline(

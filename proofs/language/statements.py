@@ -253,6 +253,15 @@ class ScalarInequality(Statement):
             raise refusal(self.words, "it is about real numbers, not about observables")
 
 
+@dataclass(frozen=True)
+class Headline:
+    """A claim as a paper makes it, the statements that bear on it, and the studies that judge it."""
+
+    says: str
+    statements: tuple[Statement, ...]
+    studies: tuple[str, ...] = ()
+
+
 def real_variable(name: str) -> sympy.Symbol:
     """A variable of a scalar inequality."""
     return sympy.Symbol(name, real=True)

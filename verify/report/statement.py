@@ -13,17 +13,28 @@ from verify.report.text import console_for
 from verify.systems.base import find_system
 
 
+def print_ledger(system_name: str) -> None:
+    """Print a system's headline claims, each with the statements that bear on it and how they can be judged."""
+    system = find_system(system_name)
+    system.statements()  # gives the statements their names
+    console = console_for(sys.stdout)
+    for name, headline in system.ledger().items():
+        console.print(Text(f"{name}: {headline.says}", style="bold"))
+        for statement in headline.statements:
+            kind = f" ({statement.kind})" if isinstance(statement, Lemma) else ""
+            console.print(Text(f"  {statement.name}{kind}: {statement.words}"), soft_wrap=True)
+
+
 def print_statement(name: str) -> None:
-    """Print a statement named `SYSTEM/LEMMA`.
+    """Print a statement named `SYSTEM/LEMMA`, or the ledger of `SYSTEM`.
 
     Raises:
         RequestError: if there is none of that name.
     """
     system_name, slash, lemma_name = name.partition("/")
     if not slash:
-        raise RequestError.of(
-            "SYSTEM/LEMMA", name, "a system and a statement, as in benign-vit/loss-derivative-near-half"
-        )
+        print_ledger(system_name)
+        return
     statements = find_system(system_name).statements()
     if lemma_name not in statements:
         near = difflib.get_close_matches(lemma_name, statements, n=3, cutoff=0.3)

@@ -17,7 +17,7 @@ from verify.engines.stretch import Dynamics
 from verify.errors import RequestError
 
 if TYPE_CHECKING:
-    from proofs.language import Claim, Event, Lemma, Statement
+    from proofs.language import Claim, Event, Headline, Lemma, Statement
 
 Array = NDArray[np.float64]
 
@@ -83,6 +83,10 @@ class System(Protocol):
 
     def statements(self) -> Mapping[str, Statement]:
         """The system's statements by name, with the scalar inequalities behind them."""
+        ...
+
+    def ledger(self) -> Mapping[str, Headline]:
+        """The headline claims of its paper, each with the statements and studies that bear on it."""
         ...
 
     def lemmas(self) -> Sequence[Lemma]:

@@ -30,7 +30,7 @@ from verify.systems.benign_vit.problem import DEFAULT_PRESET, PRESETS, ArraysGiv
 from verify.systems.benign_vit.testing import TestSamples, draw_test_samples, draw_test_samples_of_arrays
 
 if TYPE_CHECKING:  # the statements take a second to import, and a run begins without them
-    from proofs.language import Claim, Event, Lemma, Statement
+    from proofs.language import Claim, Event, Headline, Lemma, Statement
 
 
 class BenignVit:
@@ -104,6 +104,12 @@ class BenignVit:
         from proofs.benign_vit.statements import statements
 
         return statements()
+
+    def ledger(self) -> dict[str, Headline]:
+        """The paper's headline claims, each with the statements and studies that bear on it."""
+        from proofs.benign_vit.claims import LEDGER
+
+        return LEDGER
 
     def lemmas(self) -> list[Lemma]:
         """The system's statements, in reading order."""

@@ -199,6 +199,8 @@ class Judge:
         Raises:
             LemmaViolation: if a statement fails and the judge is strict.
         """
+        if self.violation is not None:  # stretches made before the run heard of it
+            return
         self._state = None
         if stretch.first == 0:
             self._session = self._begin()

@@ -82,8 +82,8 @@ class Outcome:
     """What was found out about a claim.
 
     `witness` is a point at which a refuted claim is certainly false; `boxes` counts the boxes looked at,
-    `bits` is the highest precision used, and `words` says the same in a sentence, with the place where an
-    undecided search stopped.
+    `bits` is the precision on the smallest of them, and `words` says the same in a sentence, with the place
+    where an undecided search stopped.
     """
 
     status: Status

@@ -1,5 +1,6 @@
 """Drives a dynamics stretch by stretch to its end, showing each stretch to observers."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from verify.errors import RequestError
 
 STRETCH_STEPS = 512
 STRETCH_BYTES = 64 * 2**20
+AHEAD = 6
+"""Stretches that may wait for the judge: enough to make steps while it reads the statements."""
 
 
 class Ending(Enum):
@@ -74,35 +77,46 @@ def drive(
 ) -> Ending:
     """Make steps until the goal is reached; memory does not grow with their number.
 
-    The judge sees a stretch in a thread of its own while the next one is made; the observers see it after the
-    judge. Both get a twin of the dynamics, on which they can run a stretch again. The products use one
+    The judge works in a thread of its own, up to `AHEAD` stretches behind the steps; the observers see a stretch after
+    the judge. Both get a twin of the dynamics, on which they can run a stretch again. The products use one
     thread: small ones lose by more, and the bits of a run must not depend on the machine's load.
 
     Raises:
         RequestError: if the loss is not finite before any step is made.
     """
-    twin = dynamics.twin()
+    for_judge, for_observers = dynamics.twin(), dynamics.twin()
+    waiting: deque[tuple[Stretch, Future[None] | None]] = deque()
+    ending: Ending | None = None
     with threadpool_limits(limits=1), ThreadPoolExecutor(max_workers=1) as thread:
-        stretch = _next_stretch(dynamics, goal, schedule)
         while True:
-            judged = None if judge is None else thread.submit(judge.observe, stretch, twin)
-            ending = _ending(stretch, goal)
-            following = _next_stretch(dynamics, goal, schedule) if ending is None else None
+            while ending is None and len(waiting) < (1 if judge is None else AHEAD):
+                stretch = _next_stretch(dynamics, goal, schedule)
+                ending = _ending(stretch, goal)
+                waiting.append((stretch, None if judge is None else thread.submit(judge.observe, stretch, for_judge)))
+            stretch, judged = waiting.popleft()
             stop = _judgement(judged)
-            here = twin.save()
             for observer in observers:
-                observer.observe(stretch, twin)
+                observer.observe(stretch, for_observers)
             if stop is not None:
-                dynamics.restore(here)
+                _give_up(waiting)
+                dynamics.restore(for_judge.save())
                 return stop.ending
-            if ending is None and interrupted():
-                ending = Ending.INTERRUPTED
-            if following is None or ending is not None:
-                if following is not None:
-                    dynamics.restore(following.start)
-                assert ending is not None
+            if not waiting and ending is not None:
                 return ending
-            stretch = following
+            if ending is not Ending.INTERRUPTED and interrupted():
+                begun = _give_up(waiting)
+                dynamics.restore(begun.start if begun is not None else dynamics.save())
+                ending = Ending.INTERRUPTED
+                if not waiting:
+                    return ending
+
+
+def _give_up(waiting: deque[tuple[Stretch, Future[None] | None]]) -> Stretch | None:
+    """Drop the stretches that the judge has not begun with; returns the first of them."""
+    first = None
+    while waiting and (waiting[-1][1] is None or waiting[-1][1].cancel()):
+        first = waiting.pop()[0]
+    return first
 
 
 def _judgement(judged: Future[None] | None) -> StopRun | None:
@@ -131,7 +145,7 @@ def _ending(stretch: Stretch, goal: Goal) -> Ending | None:
 
 def _next_stretch(dynamics: Dynamics, goal: Goal, schedule: Schedule) -> Stretch:
     here = dynamics.step
-    steps = min(STRETCH_STEPS, max(1, STRETCH_BYTES // dynamics.bytes_per_step), goal.horizon - here)
+    steps = min(STRETCH_STEPS, max(1, STRETCH_BYTES // AHEAD // dynamics.bytes_per_step), goal.horizon - here)
     keep = schedule.within(here + 1 if here else 0, here + steps)
     most = max(2, STRETCH_BYTES // dynamics.bytes_per_kept)  # the state at the start, and one that is a step on
     if len(keep) > most:

@@ -16,7 +16,8 @@ class Stretch:
 
     `arrays` hold the observables of the states `first`, ..., `last` (leading axis `steps + 1`); the first state of a
     stretch is the last of the one before. `start` is the saved state at `first`; `kept` maps steps to what the dynamics
-    needs to evaluate test quantities there. The arrays may be views of buffers that the next stretch overwrites.
+    needs to evaluate test quantities there. The arrays may be views of buffers that
+    a later stretch overwrites; the next few leave them alone.
     """
 
     first: int

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from verify.engines.drive import AHEAD
 from verify.engines.stretch import Stretch
 from verify.systems.benign_vit import compiled
 from verify.systems.benign_vit.instance import Instance, TokenTable
@@ -63,7 +64,7 @@ def workspace(samples: int, tokens: int, distinct: int, rank: int) -> Workspace:
 class _Recorder:
     """The buffers of a stretch, grown to the longest asked for; norms only where they are wanted.
 
-    There are two sets that take turns: one stretch can be looked at while the next is made.
+    There are several sets that take turns: stretches can be looked at while the next are made.
     """
 
     def __init__(self, samples: int, tokens: int, distinct: int, rank: int, norms: bool) -> None:
@@ -98,8 +99,7 @@ class _Recorder:
             "pulled": np.empty((distinct, 2 * PROBES)),
             "after": np.empty((distinct, 2 * rank)),
         }
-        self._sets = [self._take(0), self._take(0)]
-        self._turn = 0
+        self.take_turns(AHEAD + 1)
 
     def probe(self, rows: Array) -> Array:
         """Queries' or weights' rows (K, 2r) along the probe directions, (K, 2Z)."""
@@ -121,9 +121,14 @@ class _Recorder:
         shapes = [*self._shapes.values(), *(self._norm_shapes.values() if self._norms else [])]
         return ITEM * sum(int(np.prod(shape)) for shape in shapes)
 
+    def take_turns(self, sets: int) -> None:
+        """Start anew with so many sets."""
+        self._sets = [self._take(0) for _ in range(sets)]
+        self._turn = 0
+
     def for_steps(self, steps: int) -> tuple[Recording, Norms]:
         """The set whose turn it is, long enough for so many steps."""
-        self._turn = 1 - self._turn
+        self._turn = (self._turn + 1) % len(self._sets)
         if steps + 1 > len(self._sets[self._turn][0].loss):
             self._sets[self._turn] = self._take(steps + 1)
         return self._sets[self._turn]
@@ -256,7 +261,9 @@ class Reduced:
     def twin(self) -> "Reduced":
         """The same with buffers of its own."""
         shared = (self._instance, self._table, self._gram, self._token_at, self._labels, self._frame, self._test)
-        return deepcopy(self, {id(each): each for each in shared})
+        twin = deepcopy(self, {id(each): each for each in shared})
+        twin._recorder.take_turns(1)
+        return twin
 
     def instance(self) -> Instance:
         """The instance with its weights as they are now."""
@@ -407,7 +414,9 @@ class FullWeights:
     def twin(self) -> "FullWeights":
         """The same with buffers of its own."""
         shared = (self._instance, self._tokens, self._transposed, self._token_at, self._labels, self._w_O, self._test)
-        return deepcopy(self, {id(each): each for each in shared})
+        twin = deepcopy(self, {id(each): each for each in shared})
+        twin._recorder.take_turns(1)
+        return twin
 
     def instance(self) -> Instance:
         """The instance with its weights as they are now."""

@@ -14,7 +14,7 @@ from verify.cli import main
 from verify.systems.benign_vit import BenignVit
 
 # Jitted code compiles on its first call: no deadline fits both that and the calls after it.
-settings.register_profile("verify", deadline=None)
+settings.register_profile("verify", deadline=None, derandomize=True, database=None)
 settings.load_profile("verify")
 
 

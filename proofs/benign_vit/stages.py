@@ -55,4 +55,3 @@ GROWTH = Stage(
     end=attention_saturated,
     words="from T1 until attention has turned to the selected tokens",
 )
-STAGE_THREE = Stage("stage three", start=T2, end=T3, words="from there to convergence")

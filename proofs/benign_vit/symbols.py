@@ -35,9 +35,9 @@ WIDTH = IndexSet("width", size="r")
 PROBE = IndexSet("probe", size="Z")
 
 n, n2 = Index("n", SAMPLE), Index("n2", SAMPLE)
-l, l2 = Index("l", QUERY), Index("l2", QUERY)
+l = Index("l", QUERY)
 j, j2 = Index("j", KEY), Index("j2", KEY)
-p, p2 = Index("p", TOKEN), Index("p2", TOKEN)
+p = Index("p", TOKEN)
 h = Index("h", WIDTH)
 z = Index("z", PROBE)
 

@@ -71,7 +71,7 @@ class BenignVit:
         test = None
         if problem.test_samples:
             test = draw_test_samples(problem, instance, stream(seed, Stream.TEST))
-        return _prepared(problem, instance, test, chosen, reason, [], checked)
+        return _prepared(problem, instance, TokenTable.of(instance), test, chosen, reason, [], checked)
 
     def prepare_arrays(
         self,
@@ -92,12 +92,13 @@ class BenignVit:
             raise RequestError("step_size: the instance names none (give it with --set step_size=...)")
         instance = instance.with_step_size(step_size)
         samples, width, d, d_h = instance.shape
-        tokens = len(TokenTable.of(instance).tokens)
+        table = TokenTable.of(instance)
+        tokens = len(table.tokens)
         chosen, reason = _choose(engine, tokens, d, d_h, weights_possible=True)
         planned = _planned(chosen, samples, width, tokens, d, d_h, given.test_samples if given.sigma_p else 0)
         require_memory(ITEM * planned, f"the {chosen} engine on {tokens} distinct tokens")
         test, missing = _test_of_arrays(instance, given, seed)
-        return _prepared(given, instance, test, chosen, reason, [*notes, *missing], checked)
+        return _prepared(given, instance, table, test, chosen, reason, [*notes, *missing], checked)
 
     def statements(self) -> dict[str, Statement]:
         """The system's statements by name, with the scalar inequalities behind them."""
@@ -247,13 +248,13 @@ def _planned(engine: str, samples: int, width: int, tokens: int, span: int, head
 def _prepared(
     problem: Problem | ArraysGiven,
     instance: Instance,
+    table: TokenTable,
     test: TestSamples | None,
     engine: str,
     reason: str,
     notes: list[str],
     checked: bool,
 ) -> Prepared:
-    table = TokenTable.of(instance)
     with np.errstate(over="ignore", invalid="ignore"):  # told at the first state, where the loss is not finite
         dynamics = _DYNAMICS[engine](instance, table, test, checked)
         constants = {}

@@ -13,6 +13,8 @@ from typing import Any
 _HOMES = {
     "run": "verify.runs",
     "Run": "verify.runs",
+    "study": "verify.studies.run",
+    "StudyRun": "verify.studies.run",
     "RequestError": "verify.errors",
     "load_instance": "verify.api",
     "simulate": "verify.api",

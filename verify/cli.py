@@ -23,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="A numerical verifier for proofs about how attention is trained.\n\n"
-    "Start with: verify list; verify run benign-vit; verify gradients benign-vit.\n\n"
+    "Start with: verify list; verify run benign-vit; verify study benign-vit.\n\n"
     "Exit status: 0 nothing checked is violated or refuted; 1 something is; 2 the request itself is wrong.",
 )
 
@@ -157,6 +157,72 @@ def gradients_command(
         write_gradients(table, out)
     print_gradients(table)
     raise typer.Exit(0 if table.agrees else 1)
+
+
+@app.command("study")
+def study_command(
+    system: System,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The study; without it, the system's studies are listed.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUES ...",
+            help="Set axes, seeds and the question: --set N=4,8 SNR=1..16:20 seeds=5.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="K", help="Processes, one thread each [as many as there are CPUs].")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="tcp://HOST:PORT", help="Measure on a Dask cluster in place of processes.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(metavar="F.db", help="File that keeps the cells [results/SYSTEM-....db].")
+    ] = None,
+    seed: Seed = None,
+    export: Annotated[Path | None, typer.Option(metavar="T.csv", help="Write a table, one row a cell.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a family of problems and judge it statistically; goes on where it was stopped."""
+    from verify.io.results import json_text
+    from verify.io.settings import parse_words
+    from verify.report.study import print_studies, print_study
+    from verify.studies.export import check_export, write_export
+    from verify.studies.run import StudyInterrupted, carry_out_study
+
+    if name is None:
+        if any((settings, workers, scheduler, store, seed is not None, export, as_json)):
+            raise RequestError(f"NAME: which study of {system}? (verify study {system} lists them)")
+        print_studies(system)
+        return
+    if export is not None:
+        check_export(export)
+    if workers is not None and scheduler is not None:
+        raise RequestError("--workers: the scheduler has its own (--workers and --scheduler exclude each other)")
+    try:
+        finished = carry_out_study(
+            system,
+            name,
+            parse_words(settings or []),
+            seed=0 if seed is None else seed,
+            workers=workers,
+            scheduler=scheduler,
+            store=store,
+            show_progress=True,
+            interrupted=_interruptions(),
+        )
+    except StudyInterrupted as stopped:
+        print(stopped, file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    if export is not None:
+        write_export(export, [*finished.rows, *finished.failures])
+    print_study(finished, stream=sys.stderr if as_json else sys.stdout, exported=export)
+    if as_json:
+        print(json_text(finished.record()))
+    raise typer.Exit(finished.exit_status)
 
 
 def _interruptions() -> Callable[[], bool]:

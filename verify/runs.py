@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -21,11 +20,10 @@ from verify.io.request import Request, make_request
 from verify.io.results import json_text, toml_text
 from verify.io.trajectory import trajectory_dataset, write_trajectory
 from verify.systems.base import Prepared
+from verify.versions import versions
 
 if TYPE_CHECKING:
     import xarray
-
-VERSIONED = ("verify", "numpy", "numba", "scipy", "sympy", "python-flint")
 
 
 @dataclass(frozen=True)
@@ -176,11 +174,6 @@ def prepare(request: Request) -> Prepared:
         return request.system.prepare(request.problem, request.seed, request.engine, checked=True)
     instance, notes = request.system.load_instance(request.instance)
     return request.system.prepare_arrays(instance, request.problem, request.seed, request.engine, notes, checked=True)
-
-
-def versions() -> dict[str, str]:
-    """The versions that a run's bits depend on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}}
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -24,7 +24,7 @@ from proofs.benign_vit.bounds import (
     signals_are_orthogonal,
 )
 from proofs.benign_vit.exact import PAPER
-from proofs.benign_vit.stages import STAGE_ONE, T1
+from proofs.benign_vit.stages import STAGE_ONE, T1, log_term
 from proofs.benign_vit.symbols import (
     M,
     N,
@@ -281,25 +281,25 @@ stage_one_closed_form = Lemma(
 stage_one_loss_derivative = Lemma(
     words="In stage one the loss derivatives are within order d_h^(-1/4) of 1/2.",
     kind="order",
-    claim=Claim(Largest(Abs(loss_derivative[n] - HALF), n), "<=", head_dimension ** (-QUARTER)),
+    claim=Claim(Largest(Abs(loss_derivative[n] - HALF), n), "O", head_dimension ** (-QUARTER)),
     stage=STAGE_ONE,
     source=Paper(PAPER, says="loss derivatives stay near 1/2 in stage one"),
     rests_on=[stage_one_loss_derivative_bound],
 )
 
 stage_one_attention = Lemma(
-    words="In stage one attention becomes uniform as the sizes grow.",
+    words="In stage one attention is uniform up to order 1/log(6N^2M^2/delta).",
     kind="order",
-    claim=Claim(Largest(Abs(M * attention[n, l, j] - 1), n, l, j), "<=", 1),
+    claim=Claim(Largest(Abs(M * attention[n, l, j] - 1), n, l, j), "O", 1 / log_term),
     stage=STAGE_ONE,
-    source=Paper(PAPER, says="attention stays uniform in stage one"),
+    source=Paper(PAPER, says="attention stays uniform in stage one, up to o(1)", derived="the order"),
     rests_on=[stage_one_attention_bound],
 )
 
 stage_one_duration = Lemma(
     words="Stage one lasts of order d_h^(-1/4) / (eta |mu|^2 |w_O|^2) steps.",
     kind="order",
-    claim=Claim(STEP * step_size * signal_square * readout, "<=", head_dimension ** (-QUARTER)),
+    claim=Claim(STEP * step_size * signal_square * readout, "Theta", head_dimension ** (-QUARTER)),
     stage=Stage("end of stage one", start=T1, end=T1, words="at T1"),
     source=Paper(PAPER, says="the duration of stage one"),
     rests_on=[stage_one_values],

@@ -265,7 +265,7 @@ stage_two_log_growth = Lemma(
     kind="order",
     claim=Claim(
         potential(gap) - at_event(potential(gap), T1),
-        "==",
+        "~",
         accumulated(expected_drive, since=T1),
         where=is_other,
     ),
@@ -319,7 +319,7 @@ stage_two_loss_derivative = Lemma(
 loss_derivative_until_attention = Lemma(
     words="The loss derivatives are still near 1/2 when attention has turned, ever nearer as the sizes grow.",
     kind="order",
-    claim=Claim(Largest(Abs(loss_derivative[n] - HALF), n), "<=", HALF),
+    claim=Claim(Largest(Abs(loss_derivative[n] - HALF), n), "o", 1),
     stage=at_saturation,
     source=Paper(PAPER, says="loss derivatives stay near 1/2 until attention has grown"),
     rests_on=[stage_two_loss_derivative_bound, stage_two_log_growth],

@@ -11,25 +11,26 @@ from proofs.benign_vit.symbols import (
     N,
     dimension,
     failure_probability,
+    h,
     head_dimension,
     head_scale,
     is_signal,
     j,
+    key,
     key_square,
-    l,
     n,
     n2,
     noise_deviation,
     overlap,
     p,
+    query,
     query_square,
     readout,
-    score,
     token_at,
     value,
     value_scale,
 )
-from proofs.language import ByHand, Claim, Derived, Lemma, Observable, Paper, Same, Size, Stage, Total
+from proofs.language import ByHand, Claim, Derived, Index, Lemma, Observable, Paper, Same, Size, Stage, Total
 
 HERE = Derived("docs/statements.md#start")
 PROVED = ByHand("docs/statements.md#start")
@@ -89,17 +90,15 @@ initial_values_small = Lemma(
     proof=PROVED,
 )
 
+_p2 = Index("p2", TOKEN)
+
 initial_scores_small = Lemma(
-    words="All scores are small at the start.",
+    words="All scores are small at the start, of any token's key for any token's query.",
     kind="probability",
     claim=Claim(
-        Abs(score[n, l, j]),
+        Abs(Total(query[p, h] * key[_p2, h], h)),
         "<=",
-        2
-        * sqrt(token_square[token_at[n, l]])
-        * sqrt(token_square[_here])
-        * head_scale**2
-        * sqrt(head_dimension * log_term),
+        2 * sqrt(token_square[p]) * sqrt(token_square[_p2]) * head_scale**2 * sqrt(head_dimension * log_term),
     ),
     given=[Claim(head_dimension, ">=", CHERNOFF * log_term)],
     stage=AT_START,

@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import sympy
-from sympy import Abs, Add, Max, Min, Mul, Pow, exp, log, tanh
+from sympy import Abs, Add, Max, Min, Mul, Pow, cosh, exp, log, sinh, tanh
 
 from proofs.language.errors import refusal
-from proofs.language.nodes import Logistic, Softplus
+from proofs.language.nodes import Expm1, Log1p, Logistic, Softplus
 
 _FUNCTIONS = {
     exp: "np.exp",
     log: "np.log",
+    Expm1: "np.expm1",
+    Log1p: "np.log1p",
+    sinh: "np.sinh",
+    cosh: "np.cosh",
     tanh: "np.tanh",
     Abs: "np.abs",
     Logistic: "logistic",

@@ -32,6 +32,8 @@ _KNOWN = (
     sympy.Min,
     sympy.exp,
     sympy.log,
+    sympy.sinh,
+    sympy.cosh,
     sympy.tanh,
     sympy.Tuple,
     RealAtom,
@@ -157,4 +159,27 @@ def observables_behind(expression: Any) -> frozenset[Observable]:
             found.add(observable)
             if observable.definition is not None:
                 waiting.extend(observable.definition.expression.atoms(Observable))
+    return frozenset(found)
+
+
+def observables_needed(expression: Any, recorded: frozenset[str]) -> frozenset[Observable]:
+    """The observables that an expression still needs to be given where those named are recorded.
+
+    >>> from proofs.language.nodes import IndexSet, Total
+    >>> SAMPLE = IndexSet("sample", size="N"); n = Index("n", SAMPLE)
+    >>> loss, margin = Observable("loss", words="loss"), Observable("margin", SAMPLE, words="margin", state=True)
+    >>> define(loss, Total(margin[n], n))
+    >>> observables_needed(2 * loss, frozenset()), observables_needed(2 * loss, frozenset(["loss"]))
+    (frozenset({margin}), frozenset())
+    """
+    found: set[Observable] = set()
+    waiting, seen = list(expression.atoms(Observable)), set[Observable]()
+    while waiting:
+        observable = waiting.pop()
+        if observable in seen or observable.name in recorded:
+            continue
+        seen.add(observable)
+        waiting.extend(each for part in observable.made_of for each in part.atoms(Observable))
+        if not observable.made_of:
+            found.add(observable)
     return frozenset(found)

@@ -72,11 +72,26 @@ class Sequences:
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """What a recurrence is fed with: expressions taken at step 0, and expressions of every step."""
+class Input:
+    """An expression that a recurrence is fed with, as an array with an axis for each of the letters."""
 
-    starts: tuple[Any, ...]
-    drives: tuple[Any, ...]
+    expression: Any
+    letters: tuple[Index, ...]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a recurrence is fed with: its first values, what stands still, what every step brings, and sizes."""
+
+    starts: tuple[Input, ...]
+    constants: tuple[Input, ...]
+    drives: tuple[Input, ...]
+    size_names: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[Input, ...]:
+        """One after another."""
+        return (*self.starts, *self.constants, *self.drives)
 
 
 @dataclass(frozen=True)
@@ -146,14 +161,13 @@ class Graph:
                 body, *since = key.node.args
                 return (body, *(event for event in since if isinstance(event, Event)))
             case Sequences():
-                inputs = self._scope.inputs[key.recurrence]
-                return (*inputs.starts, *inputs.drives)
+                since = key.recurrence.since
+                inputs = (each.expression for each in self._scope.inputs[key.recurrence].all)
+                return (*inputs, *((since,) if since is not None else ()))
             case AtStart() | AtEvent() | Accumulated():
                 return (History(key),)
             case After() | Softmax():
                 return (key.args[0],)
-            case Observable() if key in self._scope.sequences:
-                return (Sequences(self._scope.sequences[key][0]),)
             case Observable() | Element():
                 return self._observable_parts(key)
             case Total():
@@ -168,6 +182,8 @@ class Graph:
     def _observable_parts(self, key: Any) -> tuple[Any, ...]:
         observable = key.observable if isinstance(key, Element) else key
         gathered = () if is_plain(key) else tuple(index for index in key.indices if not isinstance(index, Integer))
+        if observable in self._scope.sequences:
+            return (Sequences(self._scope.sequences[observable][0]), *gathered)
         self.observables.add(observable)
         if observable.name in self._scope.recorded or (observable.constant and observable.definition is None):
             self.given.add(observable)

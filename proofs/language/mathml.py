@@ -9,7 +9,8 @@ from proofs.language.nodes import Index
 from proofs.language.statements import Claim
 from proofs.language.text import letters
 
-_RELATIONS = {"<=": "&#x2264;", ">=": "&#x2265;", "<": "&lt;", ">": "&gt;", "==": "="}
+_RELATIONS = {"<=": "&#x2264;", ">=": "&#x2265;", "<": "&lt;", ">": "&gt;", "==": "=", "~": "&#x223C;"}
+_ORDERS = {"O": "O", "Theta": "&#x0398;", "o": "o"}
 
 
 class StatementPrinter(MathMLPresentationPrinter):
@@ -97,12 +98,17 @@ def mathml(statement: Any) -> str:
     >>> from proofs.language.nodes import Observable
     >>> mathml(Claim(Observable("output", words="output", symbol="f"), "<=", 1))
     '<math><mi>f</mi><mo>&#x2264;</mo><mn>1</mn></math>'
+    >>> mathml(Claim(Observable("output", words="output", symbol="f"), "Theta", 1))
+    '<math><mi>f</mi><mo>=</mo><mi>&#x0398;</mi><mo>(</mo><mn>1</mn><mo>)</mo></math>'
     """
     printer = StatementPrinter()
     if not isinstance(statement, Claim):
         return f"<math>{printer.doprint(statement)}</math>"
     left, right = printer.doprint(statement.lhs), printer.doprint(statement.rhs)
-    return f"<math>{left}<mo>{_RELATIONS[statement.relation]}</mo>{right}{_for_every(statement.indices)}</math>"
+    if statement.relation in _ORDERS:
+        right = f"<mi>{_ORDERS[statement.relation]}</mi><mo>(</mo>{right}<mo>)</mo>"
+    relation = _RELATIONS.get(statement.relation, "=")
+    return f"<math>{left}<mo>{relation}</mo>{right}{_for_every(statement.indices)}</math>"
 
 
 def _for_every(indices: tuple[Index, ...]) -> str:

@@ -154,6 +154,11 @@ class Observable(RealAtom, NotIterable):
     def _hashable_content(self) -> tuple[Any, ...]:
         return (self.name, self.serial)
 
+    @property
+    def made_of(self) -> tuple[Any, ...]:
+        """The expressions that give its value; none for data and state."""
+        return () if self.definition is None else (self.definition.expression,)
+
     __iter__ = None  # brackets alone would make Python, and so sympy, take it for a sequence
 
     def __getitem__(self, indices: Any) -> Element:
@@ -370,8 +375,47 @@ class Softplus(SmoothFunction):
         return Logistic(self.args[0])
 
 
+class Expm1(SmoothFunction):
+    """exp(x) - 1, without cancellation near 0.
+
+    >>> x = sympy.Symbol("x", real=True)
+    >>> Expm1(x).diff(x), Expm1(0)
+    (Expm1(x) + 1, 0)
+    """
+
+    @classmethod
+    def eval(cls, argument: Any) -> Any:
+        """Zero at zero."""
+        return sympy.S.Zero if argument == 0 else None
+
+    def fdiff(self, argindex: int = 1) -> Any:
+        """The derivative by the argument."""
+        return self + 1
+
+
+class Log1p(SmoothFunction):
+    """log(1 + x) for x > -1, without cancellation near 0.
+
+    >>> x = sympy.Symbol("x", real=True)
+    >>> Log1p(x).diff(x), Log1p(0)
+    (1/(x + 1), 0)
+    """
+
+    @classmethod
+    def eval(cls, argument: Any) -> Any:
+        """Zero at zero."""
+        return sympy.S.Zero if argument == 0 else None
+
+    def fdiff(self, argindex: int = 1) -> Any:
+        """The derivative by the argument."""
+        return 1 / (1 + self.args[0])
+
+
 class Event(RealAtom):
-    """The first step, not before that of `since`, at which all claims hold for all indices."""
+    """The first step, not before that of `since`, at which all claims hold for all indices.
+
+    Of a claim that contains `after` it is the first step whose next state it is about, known one step later.
+    """
 
     def __new__(cls, name: str, *claims: Any, words: str, since: Event | None = None) -> Event:
         """Declare an event by the claims that hold when it happens."""
@@ -383,9 +427,6 @@ class Event(RealAtom):
         event.serial = next(_serial)
         if not claims:
             raise refusal(f"event {name}", "it has no claim")
-        for claim in claims:
-            if on_increments(Tuple(claim.lhs, claim.rhs)):
-                raise refusal(f"event {name}", "an event is about states: its claims must not contain after or change")
         return event
 
     claims: tuple[Any, ...]

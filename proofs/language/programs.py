@@ -20,6 +20,7 @@ from proofs.language.graph import (
     Given,
     Graph,
     History,
+    Input,
     Mask,
     Node,
     Scope,
@@ -47,6 +48,7 @@ from proofs.language.nodes import (
     StepNumber,
     Total,
 )
+from proofs.language.recurrence import Recurrence
 
 
 class Contraction(NamedTuple):
@@ -121,8 +123,6 @@ class Program:
             case After():
                 (body,) = node.parts
                 return self._texts[body] + ("[..., 1:]" if self._graph.nodes[body].window == Window.STATE else "")
-            case Observable() if key in self._scope.sequences:
-                return f"{used[0]}[{self._scope.sequences[key][1]}]"
             case Observable() | Element():
                 return self._observable_text(key, node, used)
             case Total():
@@ -177,9 +177,12 @@ class Program:
         observable, indices = (key.observable, key.indices) if isinstance(key, Element) else (key, ())
         source = node.parts[0]
         own = indices if observable.definition is None else observable.definition.indices
-        if is_plain(key) and own == indices and not isinstance(source, Given):
+        as_it_comes = isinstance(source, Given | Sequences)
+        if is_plain(key) and own == indices and not as_it_comes:
             return used[0]
-        array = used[0] if isinstance(source, Given) else self._taken(used[0], own)
+        array = used[0] if as_it_comes else self._taken(used[0], own)
+        if isinstance(source, Sequences):
+            array += f"[{self._scope.sequences[observable][1]}]"
         if is_plain(key):
             return self._placed(array, indices)
         places = self._index_texts(indices, used[1:])
@@ -217,13 +220,16 @@ class Program:
         if self._scope.recalled:
             return f"run.recall({number})"
         if isinstance(key, Event):
-            claims = zip(key.claims, used[0::3], used[1::3], used[2::3], strict=False)
-            tests = [f"({lhs}, {claim.relation!r}, {rhs}, {where})" for claim, lhs, rhs, where in claims]
+            tests = []
+            for slot, claim in enumerate(key.claims):
+                sides = node.parts[3 * slot : 3 * slot + 3]
+                window = max(self._graph.nodes[side].window for side in sides)
+                lhs, rhs, where = (self._used(side, window) for side in sides)
+                tests.append(f"({lhs}, {claim.relation!r}, {rhs}, {where}, {window == Window.INCREMENT})")
             earlier = _listed(str(self._scope.number(event)) for event in earlier_events(key))
             return f"run.event({number}, ({_listed(tests)}), ({earlier}))"
         if isinstance(key, Sequences):
-            starts = len(self._scope.inputs[key.recurrence].starts)
-            return f"run.sequences({number}, ({_listed(used[:starts])}), ({_listed(used[starts:])}))"
+            return f"run.sequences({number}, {self._sequences_text(key.recurrence, used)})"
         body = self._taken(used[0], sorted(node.indices, key=str))
         event = ""
         if len(node.parts) > 1:
@@ -235,6 +241,29 @@ class Program:
                 return f"run.at_event({number}, {body}{event})"
             case _:
                 return f"run.accumulated({number}, {body}{event})"
+
+    def _sequences_text(self, recurrence: Recurrence, used: Sequence[str]) -> str:
+        """Sizes, shapes of the members, first values, what stands still, what every step brings, the event."""
+        inputs, members = self._scope.inputs[recurrence], recurrence.members
+        shapes = _listed(self._shape(each.letters) for each in members)
+        fed = iter([self._flattened(each, text) for each, text in zip(inputs.all, used, strict=False)])
+        groups = [
+            f"({_listed(next(fed) for _ in group)})" for group in (inputs.starts, inputs.constants, inputs.drives)
+        ]
+        since = () if recurrence.since is None else (str(self._scope.number(recurrence.since)),)
+        sizes = _listed(f"sizes[{name!r}]" for name in inputs.size_names)
+        return ", ".join([f"({sizes})", f"({shapes})", *groups, *since])
+
+    def _shape(self, letters: Sequence[Index]) -> str:
+        return f"({_listed(f'sizes[{letter.ranges_over.size!r}]' for letter in letters)})"
+
+    def _flattened(self, fed: Input, text: str) -> str:
+        """An input as rows of steps, one for each element of its letters."""
+        present = [letter for letter in fed.letters if letter in self._graph.nodes[fed.expression].indices]
+        array = self._taken(text, present)
+        if present != list(fed.letters):
+            array += f"[{_listed(':' if letter in present else 'None' for letter in fed.letters)}:]"
+        return f"flattened({array}, {self._shape(fed.letters)})"
 
 
 def _is_arithmetic(key: Any) -> bool:

@@ -7,7 +7,7 @@ are small. The source calls the functions of `verify.checking.ranges`.
 from collections.abc import Sequence
 from typing import Any
 
-from sympy import Abs, Add, Max, Min, Mul, Pow, exp, log, sqrt, tanh
+from sympy import Abs, Add, Max, Min, Mul, Pow, cosh, exp, log, sinh, sqrt, tanh
 
 from proofs.language.arrays import number_source
 from proofs.language.errors import refusal
@@ -18,7 +18,9 @@ from proofs.language.nodes import (
     AtEvent,
     AtStart,
     Element,
+    Expm1,
     Extreme,
+    Log1p,
     Logistic,
     Observable,
     Same,
@@ -29,7 +31,17 @@ from proofs.language.nodes import (
     Total,
 )
 
-_INCREASING = {exp: "exp", log: "log", tanh: "tanh", Logistic: "logistic", Softplus: "softplus"}
+_FUNCTIONS = {
+    exp: "exp",
+    log: "log",
+    Expm1: "expm1",
+    Log1p: "log1p",
+    sinh: "sinh",
+    cosh: "cosh",
+    tanh: "tanh",
+    Logistic: "logistic",
+    Softplus: "softplus",
+}
 
 
 class RangeProgram:
@@ -72,7 +84,7 @@ class RangeProgram:
             case Observable():
                 return self._observable(node)
             case Element():
-                return self._observable(node.observable)
+                return self._text(node.observable)
             case Total():
                 return f"repeated({self._named(node.body)}, {self._count(node)})"
             case Extreme() if node.where != 1:
@@ -88,8 +100,8 @@ class RangeProgram:
                 return self._folded(operation, node.args)
             case Pow():
                 return self._power(node)
-            case _ if type(node) in _INCREASING:
-                return f"{_INCREASING[type(node)]}({self._named(node.args[0])})"
+            case _ if type(node) in _FUNCTIONS:
+                return f"{_FUNCTIONS[type(node)]}({self._named(node.args[0])})"
             case _ if node.is_number:
                 return f"point({number_source(node)})"
             case _:

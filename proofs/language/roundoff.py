@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sympy
-from sympy import Abs, Add, Max, Min, Mul, Pow, Rational, exp, log, sqrt, tanh
+from sympy import Abs, Add, Max, Min, Mul, Pow, Rational, cosh, exp, log, sinh, sqrt, tanh
 
 from proofs.language.errors import refusal
 from proofs.language.nodes import (
@@ -25,10 +25,12 @@ from proofs.language.nodes import (
     AtEvent,
     AtStart,
     Element,
+    Expm1,
     Extreme,
     Formula,
     Index,
     Largest,
+    Log1p,
     Logistic,
     Observable,
     Same,
@@ -43,13 +45,14 @@ from proofs.language.recurrence import Member
 from proofs.language.statements import Claim
 
 EPSILON = Rational(1, 2**52)
-FUNCTION_ROUNDINGS = 8  # libraries promise 4 units in the last place for exp, log and tanh; a fraction and a sum follow
+TINY = Rational(1, 2**1074)  # the smallest float64: added to a root it changes none but that of an exact 0
+FUNCTION_ROUNDINGS = 8  # libraries promise 4 units in the last place for functions; a fraction and a sum follow
 
 
 def nonnegative(expression: Any) -> bool:
     """Whether an expression cannot be negative, as far as its form and the declared signs tell."""
     match expression:
-        case Abs() | exp() | Logistic() | Softplus() | Softmax() | Same() | Size() | StepNumber():
+        case Abs() | exp() | cosh() | Logistic() | Softplus() | Softmax() | Same() | Size() | StepNumber():
             return True
         case Observable():
             return expression.nonnegative
@@ -63,7 +66,7 @@ def nonnegative(expression: Any) -> bool:
             return bool(expression.exp.is_even) or nonnegative(expression.base) or expression.exp == sympy.S.Half
         case Extreme():
             return nonnegative(expression.body) and nonnegative(expression.empty)
-        case Total() | After() | AtStart() | AtEvent() | Accumulated() | tanh():
+        case Total() | After() | AtStart() | AtEvent() | Accumulated() | tanh() | sinh() | Expm1() | Log1p():
             return nonnegative(expression.args[0])
         case _:
             return bool(expression.is_number and expression.is_nonnegative)
@@ -73,7 +76,7 @@ def _absolute(value: Any) -> Any:
     """The absolute value, left alone: sympy would take apart what may not be real, such as a root."""
     if isinstance(value, Mul):
         return Mul(*map(_absolute, value.args))
-    if isinstance(value, Abs | exp | Logistic | Softplus | Softmax | Size):
+    if isinstance(value, Abs | exp | cosh | Logistic | Softplus | Softmax | Size):
         return value
     if value.is_number:
         return abs(value)
@@ -198,8 +201,12 @@ class RoundingAnalysis:
     def member_error(self, member: Member) -> Observable:
         """The observable that stands for the error of a member of a recurrence."""
         if member not in self.member_errors:
-            name = f"rounding_of_{member.name}"
-            self.member_errors[member] = Observable(name, words=f"rounding error of {member.name}", nonnegative=True)
+            self.member_errors[member] = Observable(
+                f"rounding_of_{member.name}",
+                *member.index_sets,
+                words=f"rounding error of {member.name}",
+                nonnegative=True,
+            )
         return self.member_errors[member]
 
 
@@ -232,8 +239,6 @@ class _Rule:
 
     def error(self, node: Any) -> Error:
         match node:
-            case Member():
-                return Error(absolute=self.value(self.analysis.member_error(node)))
             case Observable():
                 return self._observable(node, ())
             case Element():
@@ -265,7 +270,7 @@ class _Rule:
                 return self._extreme(node)
             case Softmax():
                 return self._softmax(node)
-            case exp() | Logistic() | Softplus() | tanh() | log():
+            case exp() | Expm1() | sinh() | cosh() | tanh() | Logistic() | Softplus() | log() | Log1p():
                 return self._function(node)
             case _ if node.is_number:
                 dyadic = node.is_Rational and node.q & (node.q - 1) == 0 and abs(node.p) < 2**53
@@ -274,6 +279,9 @@ class _Rule:
                 raise refusal(f"{node}", f"no rounding rule is known for {type(node).__name__}")
 
     def _observable(self, observable: Observable, indices: tuple[Any, ...]) -> Error:
+        if isinstance(observable, Member):
+            error = self.analysis.member_error(observable)
+            return Error(absolute=self.value(error[indices] if indices else error))
         if observable.state:
             return self._next_state(observable, indices) if self.later else exact()
         if observable.rounding is not None:
@@ -381,7 +389,7 @@ class _Rule:
         own = roundings * EPSILON * self.size(node)
         error = self.bound(base)
         if exponent == sympy.S.Half:
-            return Error(absolute=Min(error / self.size(node), sqrt(error), evaluate=False) + own)
+            return Error(absolute=Min(error / (self.size(node) + TINY), sqrt(error), evaluate=False) + own)
         if exponent.is_Integer and exponent > 0:
             return Error(absolute=exponent * error * (self.size(base) + error) ** (exponent - 1) + own)
         return Error(absolute=self.size(node) * _growth(abs(exponent) * _relative_to(self.value(base), error)) + own)
@@ -430,6 +438,12 @@ class _Rule:
             passed_on = _relative_to(self.value(argument), inner)
         elif inner == 0:
             return Error(relative=Count(FUNCTION_ROUNDINGS))
+        elif isinstance(node, Log1p):
+            passed_on = _relative_to(1 + self.value(argument), inner)
+        elif isinstance(node, Expm1):
+            passed_on = exp(self.value(argument)) * _growth(inner)
+        elif isinstance(node, sinh):
+            passed_on = cosh(self.value(argument)) * _growth(inner)
         elif isinstance(node, tanh):
             passed_on = (1 - self.value(node) ** 2) * inner * exp(2 * inner)
         elif isinstance(node, Logistic):

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 import sympy
-from sympy import Abs, Add, Max, Min, Mul, Pow, exp, log, tanh
+from sympy import Abs, Add, Max, Min, Mul, Pow, cosh, exp, log, sinh, tanh
 
 from proofs.language.errors import refusal
 from proofs.language.nodes import (
@@ -20,9 +20,11 @@ from proofs.language.nodes import (
     AtEvent,
     AtStart,
     Element,
+    Expm1,
     Extreme,
     Index,
     Largest,
+    Log1p,
     Logistic,
     Observable,
     Same,
@@ -39,6 +41,10 @@ _FUNCTIONS: Mapping[Any, str] = {
     Softplus: "softplus",
     exp: "exponential",
     log: "logarithm",
+    Expm1: "exponential_less_one",
+    Log1p: "logarithm_of_one_plus",
+    sinh: "hyperbolic_sine",
+    cosh: "hyperbolic_cosine",
     tanh: "hyperbolic_tangent",
 }
 

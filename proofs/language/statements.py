@@ -22,9 +22,9 @@ from proofs.language.nodes import (
     free_indices,
     on_increments,
 )
-from proofs.language.recurrence import Member
+from proofs.language.recurrence import Member, recurrences_behind
 
-Relation = Literal["<=", ">=", "<", ">", "=="]
+Relation = Literal["<=", ">=", "<", ">", "==", "O", "Theta", "o", "~"]
 Kind = Literal["exact", "bound", "order", "probability", "law", "pair"]
 
 _SYMPY_RELATIONS: Mapping[str, Callable[[Any, Any], Any]] = {
@@ -35,9 +35,15 @@ _SYMPY_RELATIONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "==": sympy.Eq,
 }
 
+ASYMPTOTIC = ("O", "Theta", "o", "~")
+"""Relations along a family of growing problems: at most of the order, of the order, of smaller order, equal to
+leading order. A constant hides in the first two; a single problem can judge none."""
+
 
 class Claim:
     """One relation between two expressions, for all values of their open indices.
+
+    `<= >= < > ==` are asserted as they stand; `O Theta o ~` (see `ASYMPTOTIC`) belong to statements of order.
 
     `where`, a 0/1 expression of constants, restricts the claim to some elements. The two sides are kept
     apart: sympy's own relations collapse, reorder and chain.
@@ -59,8 +65,8 @@ class Claim:
     ) -> None:
         self.place = place()
         what = f"claim {lhs} {relation} {rhs}"
-        if relation not in _SYMPY_RELATIONS:
-            raise refusal(what, f"relation {relation!r} is none of {' '.join(_SYMPY_RELATIONS)}")
+        if relation not in get_args(Relation):
+            raise refusal(what, f"relation {relation!r} is none of {' '.join(get_args(Relation))}")
         self.lhs = check_expression(what, lhs, variables)
         self.relation = relation
         self.rhs = check_expression(what, rhs, variables)
@@ -77,6 +83,8 @@ class Claim:
         self._refuse_if_empty(what)
 
     def _refuse_if_empty(self, what: str) -> None:
+        if self.relation in ASYMPTOTIC:
+            return
         outcome = _SYMPY_RELATIONS[self.relation](self.lhs, self.rhs)
         if outcome == sympy.true:
             raise refusal(what, "it is true by assumption alone and so says nothing")
@@ -106,6 +114,7 @@ class Claim:
                 inner = observable.definition.expression
                 mentioned |= {node.event for node in inner.atoms(AtEvent)}
                 mentioned |= {node.since for node in inner.atoms(Accumulated) if node.since is not None}
+        mentioned |= {each.since for each in recurrences_behind(both) if each.since is not None}
         return frozenset(mentioned)
 
     def __repr__(self) -> str:
@@ -211,6 +220,9 @@ class Lemma(Statement):
                 raise refusal(self.words, "it claims nothing")
         if self.kind not in get_args(Kind):
             raise refusal(self.words, f"kind {self.kind!r} is none of {' '.join(get_args(Kind))}")
+        asymptotic = [claim for claim in (*self.claims, *self.given) if claim.relation in ASYMPTOTIC]
+        if asymptotic and (self.kind != "order" or asymptotic[0] in self.given):
+            raise refusal(self.words, f"{asymptotic[0]} speaks of a family of problems: only a kind='order' claims so")
         for hypothesis in self.given:
             for claim in self.claims:
                 self._check_hypothesis(hypothesis, claim)

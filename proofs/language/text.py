@@ -9,7 +9,7 @@ from sympy.printing.str import StrPrinter
 
 from proofs.language.statements import Claim
 
-_PRETTY_RELATIONS = {"<=": "≤", ">=": "≥", "<": "<", ">": ">", "==": "="}
+_PRETTY_RELATIONS = {"<=": "≤", ">=": "≥", "<": "<", ">": ">", "==": "=", "O": "O", "Theta": "Θ", "o": "o", "~": "~"}
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -173,6 +173,8 @@ def plain(statement: Any) -> str:
     >>> output = Observable("output", SAMPLE, words="output", symbol="f")
     >>> plain(Claim(sympy.Abs(output[n]), "<=", 1))
     'abs(output[n]) <= 1 for every n'
+    >>> plain(Claim(output[n], "O", 1))
+    'output[n] = O(1) for every n'
     """
     line = _written(PlainPrinter(), statement, dict(zip(_PRETTY_RELATIONS, _PRETTY_RELATIONS, strict=True)))
     if isinstance(statement, Claim) and statement.indices:
@@ -188,4 +190,7 @@ def _written(printer: StrPrinter, statement: Any, relations: dict[str, str]) -> 
     if not isinstance(statement, Claim):
         return str(printer.doprint(statement))
     left, right = printer.doprint(statement.lhs), printer.doprint(statement.rhs)
-    return f"{left} {relations[statement.relation]} {right}"
+    relation = relations[statement.relation]
+    if statement.relation in ("O", "Theta", "o"):
+        return f"{left} = {relation}({right})"
+    return f"{left} {relation} {right}"

@@ -74,6 +74,15 @@ def extreme(pick: np.ufunc, body: Array, axes: tuple[int, ...], masked: tuple[An
     return np.asarray(np.where(np.any(mask, axis=axes, keepdims=True), picked, empty))
 
 
+def flattened(array: Array, shape: tuple[int, ...]) -> Array:
+    """A row of steps for every element of an array that may lack axes of the shape.
+
+    >>> flattened(np.zeros((1, 3, 5)), (2, 3)).shape
+    (6, 5)
+    """
+    return np.broadcast_to(array, (*shape, array.shape[-1])).reshape(prod(shape), -1)
+
+
 class SumOfProducts:
     """One contraction, planned from the sizes that it first meets; products of constants are made only then.
 

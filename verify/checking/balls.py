@@ -24,6 +24,8 @@ from proofs.language.statements import Claim
 Decision = Literal["holds", "violated", "undecided"]
 Arrays = Mapping[str, Any]
 
+Elements = Mapping[str, Mapping[tuple[int, ...], arb | None]]
+
 PRECISIONS = (128, 512)
 
 
@@ -61,7 +63,7 @@ class Decider:
         self._start = start
         self._events = events or {}
         self._sizes = sizes or {}
-        self._sequences: dict[tuple[Recurrence, int], list[dict[str, arb | None]]] = {}
+        self._sequences: dict[tuple[Recurrence, int], list[Elements]] = {}
 
     def decide(self, claim: Claim, state: Arrays, indices: Mapping[str, int], step: int = 0) -> Decision:
         """Whether the claim holds for the given values of its indices, at 128 bits, then at 512.
@@ -120,23 +122,35 @@ class Decider:
         )
         return State(known, start, events, step, self, bits)
 
-    def member(self, member: Member, step: int, start: State, bits: int) -> arb:
-        """A member of a recurrence at a step, iterated from step 0."""
+    def member(self, member: Member, indices: tuple[int, ...], step: int, start: State, bits: int) -> arb:
+        """An element of a member of a recurrence at a step, iterated from step 0."""
+        if member.recurrence.since is not None:
+            raise Unknown
         key = member.recurrence, bits
         members = member.recurrence.members
         if key not in self._sequences:
-            self._sequences[key] = [{each.name: _if_known(each.start, start) for each in members}]
+            self._sequences[key] = [_elements_of(members, [each.start for each in members], start)]
         sequence = self._sequences[key]
         while len(sequence) <= step:
             here = Iterate(sequence[-1], start, len(sequence) - 1)
-            sequence.append({each.name: _if_known(each.update, here) for each in members})
-        return _known(sequence[step][member.name])
+            sequence.append(_elements_of(members, [each.update for each in members], here))
+        return _known(sequence[step][member.name][indices])
 
 
-def _if_known(expression: Any, at: State) -> arb | None:
-    """The value of a scalar expression, or None if it does not follow from what is known."""
+def _elements_of(members: Sequence[Member], expressions: Sequence[Any], at: State) -> Elements:
+    """Every element of every member by an expression; None where it does not follow from what is known."""
+    return {
+        member.name: {
+            element: _if_known(expression, member, element, at)
+            for element in _elements([at.count(each.size) for each in member.index_sets])
+        }
+        for member, expression in zip(members, expressions, strict=True)
+    }
+
+
+def _if_known(expression: Any, member: Member, element: tuple[int, ...], at: State) -> arb | None:
     try:
-        return _function(scalar_source(expression), ())(at)
+        return _function(scalar_source(expression), tuple(map(variable, member.letters)))(at, *element)
     except Unknown:
         return None
 
@@ -258,7 +272,7 @@ class State:
 
     def _look(self, observable: Observable, indices: tuple[int, ...]) -> arb:
         if isinstance(observable, Member):
-            return self._decider.member(observable, self.step, self.start, self._bits)
+            return self._decider.member(observable, indices, self.step, self.start, self._bits)
         if observable.definition is not None:
             return _formula_value(observable.definition, self, indices)
         return self._given(observable, indices)
@@ -293,7 +307,7 @@ class NextState(State):
 class Iterate(State):
     """Where a recurrence stands: its members, and the constants of the problem."""
 
-    def __init__(self, members: Mapping[str, arb | None], start: State, step: int) -> None:
+    def __init__(self, members: Elements, start: State, step: int) -> None:
         super().__init__(start._known, start._start, {}, step, start._decider, start._bits)
         self._members = members
         self._first = start
@@ -305,10 +319,13 @@ class Iterate(State):
 
     def _look(self, observable: Observable, indices: tuple[int, ...]) -> arb:
         if observable.name in self._members:
-            return _known(self._members[observable.name])
-        if isinstance(observable, Member) or observable.constant:
-            return super()._look(observable, indices)
-        raise Unknown
+            return _known(self._members[observable.name][indices])
+        return super()._look(observable, indices)
+
+    def _given(self, observable: Observable, indices: tuple[int, ...]) -> arb:
+        if not observable.constant:
+            raise Unknown
+        return super()._given(observable, indices)
 
 
 def _formula_value(formula: Any, at: State, indices: Sequence[int]) -> arb:
@@ -377,6 +394,10 @@ _FUNCTIONS: Mapping[str, Any] = {
     "root": arb.sqrt,
     "exponential": arb.exp,
     "logarithm": arb.log,
+    "exponential_less_one": arb.expm1,
+    "logarithm_of_one_plus": arb.log1p,
+    "hyperbolic_sine": arb.sinh,
+    "hyperbolic_cosine": arb.cosh,
     "hyperbolic_tangent": arb.tanh,
     "logistic": _logistic,
     "softplus": _softplus,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sympy import Tuple
 
 from proofs.language.definitions import observables_behind
 from proofs.language.errors import refusal
@@ -17,7 +18,7 @@ from proofs.language.loops import Loop
 from proofs.language.nodes import Event, Index, Observable, on_increments
 from proofs.language.programs import Program
 from proofs.language.ranges import RangeProgram
-from proofs.language.recurrence import Member, Recurrence
+from proofs.language.recurrence import Member, Recurrence, recurrences_behind
 from proofs.language.roundoff import RoundingAnalysis
 from proofs.language.statements import Claim, Lemma
 from verify.checking import arrays, ranges
@@ -29,7 +30,9 @@ Array = NDArray[np.float64]
 SHARP = 2.0**-10
 """A tolerance of an equality is fine enough if the smallest term is a thousand times larger."""
 
-_ARRAY_FUNCTIONS = {name: getattr(arrays, name) for name in ("power", "logistic", "softplus", "softmax", "extreme")}
+_ARRAY_FUNCTIONS = {
+    name: getattr(arrays, name) for name in ("power", "logistic", "softplus", "softmax", "extreme", "flattened")
+}
 
 
 def compile_lemmas(lemmas: Iterable[Lemma], recorded: Iterable[str], events: Iterable[Event] = ()) -> Checker:
@@ -62,6 +65,7 @@ class Checker:
         self.sizes = {each: analysis.sizes(each) for each in claims if each.relation == "=="}
         self.scope = _scope(recorded, loops, analysis)
         self.loops = _sources(loops, self.scope)
+        self.last_uses = {self.scope.number(Sequences(each)): _last_uses(each, self.lemmas, events) for each in loops}
         self.events = {event: self.scope.number(event) for event in events}
         bounds = Graph(list(self.bounds.values()), self.scope)
         self.targets = _targets(claims, self.sizes, [*events, *_memories(bounds)])
@@ -121,6 +125,18 @@ def _loops(expressions: Sequence[Any], analysis: RoundingAnalysis) -> dict[Recur
     return loops
 
 
+def _last_uses(recurrence: Recurrence, lemmas: Sequence[Lemma], events: Sequence[Event]) -> frozenset[Event] | None:
+    """The events after all of which nothing asks for the members any more; None if something always does."""
+    users = [lemma for lemma in lemmas if _asks_for(recurrence, (*lemma.claims, *lemma.given))]
+    ends = frozenset(lemma.stage.end for lemma in users)
+    always = None in ends or any(_asks_for(recurrence, event.claims) for event in events)
+    return None if always else frozenset(end for end in ends if end is not None)
+
+
+def _asks_for(recurrence: Recurrence, claims: Iterable[Claim]) -> bool:
+    return any(recurrence in recurrences_behind(Tuple(claim.lhs, claim.rhs)) for claim in claims)
+
+
 def _scope(recorded: frozenset[str], loops: Mapping[Recurrence, Loop], analysis: RoundingAnalysis) -> Scope:
     inputs = {recurrence: loop.inputs for recurrence, loop in loops.items()}
     return Scope(recorded, numbers={}, sequences=_places(loops, analysis), inputs=inputs)
@@ -178,7 +194,15 @@ class Session:
         states = _States(self.checker.given.values(), stretch)
         self._problem.learn(states)
         self.run.begin(first_step, states.increments)
+        self.run.finished = {number for number, ends in self.checker.last_uses.items() if self._all_over(ends)}
         return Result(self, states, self._execute(None, states))
+
+    def _all_over(self, ends: frozenset[Event] | None) -> bool:
+        """Whether all these events happened before the present stretch."""
+        if ends is None:
+            return False
+        steps = [self.run.events.get(self.checker.events[end]) for end in ends]
+        return all(step is not None and step < self.run.first for step in steps)
 
     def bound(self, claim: Claim, states: _States) -> Array:
         """The rounding bound of a claim on the stretch last evaluated: an axis per index, then the step."""

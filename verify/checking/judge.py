@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from proofs.language import Event, Lemma, plain
-from proofs.language.definitions import observables_behind
+from proofs.language.definitions import observables_behind, observables_needed
+from proofs.language.recurrence import Member
 from proofs.language.statements import Claim
 from verify.checking.balls import Decider, Decision
 from verify.checking.compile import Session, compile_lemmas
 from verify.checking.outcome import Outcome, Place
+from verify.checking.snapshots import Snapshots, judged_in_full
 from verify.checking.verdicts import ClaimVerdict, Hypothesis, LemmaVerdict, Verdict
 from verify.engines.drive import Ending, StopRun
 from verify.engines.stretch import Dynamics, Stretch
@@ -50,9 +52,10 @@ class LemmaViolation(StopRun):
 
 @dataclass
 class _Fold:
-    """One claim, summed up over the stretches so far."""
+    """One claim, summed up over the stretches so far, or over the snapshots at which it was judged in full."""
 
     claim: Claim
+    snapshots: list[int] = field(default_factory=list)
     checked: int = 0
     worst: Place | None = None
     first_violation: Place | None = None
@@ -102,6 +105,7 @@ class _Fold:
             decided_by_proof=self.by_proof,
             undecided=self.undecided,
             resolution=self.resolution,
+            snapshots=tuple(self.snapshots),
         )
 
 
@@ -117,9 +121,13 @@ class _Met:
 
 @dataclass
 class _LemmaFold:
+    """A lemma: its claims at every step, and by their numbers those judged in full, or why they are not."""
+
     lemma: Lemma
     claims: list[_Fold]
     given: list[_Met] = field(default_factory=list)
+    in_full: dict[int, _Fold] = field(default_factory=dict)
+    only_sampled: str = ""
 
 
 def _named(claim: Claim, where: Mapping[str, int]) -> dict[str, int]:
@@ -132,8 +140,8 @@ class Judge:
     """An observer that checks the statements of a system on every stretch.
 
     `statements` gives the lemmas and the events; it is called with the first stretch. Events are followed
-    whether or not a statement names them. A statement that names data which the instance does not determine
-    is not judged. `violation` is the one that ended a strict run.
+    whether or not a statement names them. A statement that names data which the instance does not determine,
+    or states that its engine does not follow, is not judged. `violation` is the one that ended a strict run.
     """
 
     def __init__(
@@ -167,8 +175,24 @@ class Judge:
             for lemma in judged
         }
         self.events = {event.name: None for event in events}
+        self._snapshots = self._begin_snapshots()
         recorded = frozenset(self._prepared.dynamics.observables)
         return compile_lemmas(judged, recorded, events=events).start(self._constants)
+
+    def _begin_snapshots(self) -> Snapshots | None:
+        """Make ready to judge in full what the run follows by a sample; `None` where nothing is, or it is refused."""
+        in_full = self._prepared.in_full
+        if in_full is None:
+            return None
+        for folds in self._folds.values():
+            found = enumerate(folds.lemma.claims)
+            numbers = [number for number, claim in found if judged_in_full(claim, folds.lemma, in_full.observables)]
+            if numbers and in_full.refused:
+                folds.only_sampled = in_full.refused
+            elif numbers:
+                folds.in_full = {number: _Fold(folds.lemma.claims[number]) for number in numbers}
+        lemmas = [folds.lemma for folds in self._folds.values() if folds.in_full]
+        return Snapshots(in_full, lemmas) if lemmas else None
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -191,7 +215,14 @@ class Judge:
         named = {
             each.name for side in claims for each in observables_behind(side) if each.constant and not each.definition
         }
-        return tuple(sorted(named - set(self._constants)))
+        recorded = frozenset(self._prepared.dynamics.observables)
+        states = {
+            each.name
+            for side in claims
+            for each in observables_needed(side, recorded)
+            if not each.constant and not isinstance(each, Member)
+        }
+        return tuple(sorted((named - set(self._constants)) | states))
 
     def observe(self, stretch: Stretch, dynamics: Dynamics) -> None:
         """Check the stretch; a strict judge ends the run at the first violation.
@@ -213,6 +244,8 @@ class Judge:
                 self._event_states[name] = self._state_at(step, stretch, dynamics)
         self.events = {**self.events, **result.events}
         violations = [self._fold(outcome, stretch, dynamics) for outcome in result.outcomes]
+        if self._snapshots is not None:
+            violations += [self._fold_in_full(outcome) for outcome in self._snapshots.outcomes(stretch, dynamics)]
         found = [each for each in violations if each is not None]
         if self._strict and found:
             self.violation = min(found, key=lambda violation: violation.place.step)
@@ -247,10 +280,35 @@ class Judge:
         fold = folds.claims[outcome.claim_number]
         if outcome.claim_number == 0:
             _fold_hypotheses(folds.given, outcome)
+        seen_before = self._seen_before(outcome, stretch)
+
+        def settle(suspect: Place) -> Decision:
+            return self._settle(fold, outcome, suspect, stretch, dynamics)
+
+        return self._sum_up(fold, outcome, seen_before, settle)
+
+    def _fold_in_full(self, outcome: Outcome) -> LemmaViolation | None:
+        fold = self._folds[outcome.lemma.name].in_full[outcome.claim_number]
+
+        def settle(suspect: Place) -> Decision:
+            fold.leave(1, outcome.lemma)
+            return "undecided"
+
+        checked = fold.checked
+        violation = self._sum_up(fold, outcome, 0, settle)
+        if fold.checked > checked:
+            fold.snapshots.append(outcome.first_step)
+        return violation
+
+    @staticmethod
+    def _sum_up(
+        fold: _Fold, outcome: Outcome, seen_before: int, settle: Callable[[Place], Decision]
+    ) -> LemmaViolation | None:
+        """Add an outcome to its fold; `settle` decides margins inside their rounding bounds."""
         tally = outcome.tally(None if fold.worst is None else fold.worst.relative_margin)
         if not tally.checked_steps:
             return None
-        fold.checked += tally.checked_steps - self._seen_before(outcome, stretch)
+        fold.checked += tally.checked_steps - seen_before
         if tally.worst is not None and (fold.worst is None or tally.worst.relative_margin < fold.worst.relative_margin):
             fold.worst = tally.worst
         if tally.resolution is not None:
@@ -260,7 +318,7 @@ class Judge:
             if fold.balls_spent:
                 fold.leave(len(tally.suspects) - settled, outcome.lemma)
                 break
-            if self._settle(fold, outcome, suspect, stretch, dynamics) == "violated":
+            if settle(suspect) == "violated":
                 violations.append(suspect)
         if not violations:
             return None
@@ -303,6 +361,7 @@ class Judge:
             return LemmaVerdict(self._system, lemma, kind, lemma.stage.name, claims, reason=reason)
         folds = self._folds[lemma.name]
         claims = [fold.verdict() for fold in folds.claims]
+        claims += [fold.verdict() for fold in folds.in_full.values() if fold.snapshots]
         hypotheses = [
             Hypothesis(plain(met.claim), met.smallest, met.held / met.asked if met.asked else 0.0)
             for met in folds.given
@@ -310,7 +369,7 @@ class Judge:
         reason = ""
         if any(claim.verdict is Verdict.HYPOTHESIS_NOT_MET for claim in claims):
             reason = self._why_not_met(folds)
-        return LemmaVerdict(self._system, lemma, kind, lemma.stage.name, claims, hypotheses, reason)
+        return LemmaVerdict(self._system, lemma, kind, lemma.stage.name, claims, hypotheses, reason, folds.only_sampled)
 
     def _why_not_met(self, folds: _LemmaFold) -> str:
         lemma = folds.lemma

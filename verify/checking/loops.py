@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Iterate = Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], None]
+Array = NDArray[np.float64]
+Iterate = Callable[[NDArray[np.intp], Array, Array, Array, Array], None]
 
 _HELPERS = ("power", "logistic", "softplus")
 

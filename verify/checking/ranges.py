@@ -4,9 +4,13 @@ Rounded to nearest, not outward: they enclose rounding bounds, which count every
 """
 
 from collections.abc import Callable
+from math import cosh as real_cosh
 from math import exp as real_exp
-from math import inf, isnan, log1p
+from math import expm1 as real_expm1
+from math import inf, isnan
 from math import log as real_log
+from math import log1p as real_log1p
+from math import sinh as real_sinh
 from math import sqrt as real_sqrt
 from math import tanh as real_tanh
 
@@ -104,11 +108,27 @@ def _logistic(value: float) -> float:
 
 
 def _softplus(value: float) -> float:
-    return max(value, 0.0) + log1p(real_exp(-abs(value)))
+    return max(value, 0.0) + real_log1p(real_exp(-abs(value)))
 
 
+def _sinh(value: float) -> float:
+    try:
+        return real_sinh(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
+
+
+def cosh(one: Range) -> Range:
+    """The range of the hyperbolic cosine, which grows with the absolute value."""
+    return _cosh_of_size(absolute(one))
+
+
+_cosh_of_size = _increasing(real_cosh, 1.0, inf)
 exp = _increasing(real_exp, 0.0, inf)
 log = _increasing(real_log, -inf, inf)
+expm1 = _increasing(real_expm1, -1.0, inf)
+log1p = _increasing(real_log1p, -inf, inf)
+sinh = _increasing(_sinh, -inf, inf)
 root = _increasing(real_sqrt, 0.0, inf)
 tanh = _increasing(real_tanh, -1.0, 1.0)
 logistic = _increasing(_logistic, 0.0, 1.0)

@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,29 @@ RELATIONS: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 
 
+class Members:
+    """The members of a recurrence and their errors on a stretch, each laid out when it is first asked for."""
+
+    def __init__(self, sequences: Array, shapes: Sequence[tuple[int, ...]]) -> None:
+        self._sequences = sequences
+        self._shapes = shapes
+        self._ends = np.cumsum([prod(shape) for shape in shapes])
+        self._arrays: dict[int, Array] = {}
+
+    def __getitem__(self, slot: int) -> Array:
+        """An array with an axis for each letter of the member, then the step."""
+        if slot not in self._arrays:
+            shape, end = self._shapes[slot], self._ends[slot]
+            rows = np.ascontiguousarray(self._sequences[:, end - prod(shape) : end].T)
+            self._arrays[slot] = rows.reshape(*shape, len(self._sequences))
+        return self._arrays[slot]
+
+
 class Run:
     """Carries what statements remember from stretch to stretch; generated source calls its methods.
 
-    Every memory has a number. Arrays have the step along their last axis; a stretch of S increments has S + 1
-    states.
+    Every memory has a number; recurrences whose numbers are `finished` are carried no further. Arrays have the step
+    along their last axis; a stretch of S increments has S + 1 states.
     """
 
     def __init__(self, loops: Mapping[int, str]) -> None:
@@ -33,6 +52,7 @@ class Run:
         self._memory: dict[int, Array] = {}
         self.events: dict[int, int] = {}
         self.now: dict[int, Any] = {}
+        self.finished: set[int] = set()
         self.first = 0
         self.steps: Array = np.zeros(1)
 
@@ -57,14 +77,19 @@ class Run:
         """What the present stretch made of a memory."""
         return self.now[number]
 
-    def event(self, number: int, tests: Sequence[tuple[Any, str, Any, Any]], earlier: Sequence[int]) -> None:
+    def event(self, number: int, tests: Sequence[tuple[Any, str, Any, Any, bool]], earlier: Sequence[int]) -> None:
         """Look for the first state, not before earlier events, at which all tests hold for all elements."""
         if number in self.events or any(event not in self.events for event in earlier):
             return
         happens = self.steps >= max((self.events[event] for event in earlier), default=0)
-        for left, relation, right, where in tests:
+        for left, relation, right, where, on_increments in tests:
             holds = np.asarray(RELATIONS[relation](left, right) | ~np.asarray(where))
-            happens &= holds.reshape(-1, holds.shape[-1] if holds.ndim else 1).all(axis=0)
+            always = holds.reshape(-1, holds.shape[-1] if holds.ndim else 1).all(axis=0)
+            if on_increments:
+                happens[-1] = False
+                happens[:-1] &= always
+            else:
+                happens &= always
         if happens.any():
             self.events[number] = self.first + int(np.argmax(happens))
 
@@ -102,19 +127,39 @@ class Run:
         self.now[number] = sums
         return sums
 
-    def sequences(self, number: int, starts: Sequence[Any], drives: Sequence[Any]) -> Array:
-        """The members of a recurrence at every state, a row each, then their rounding errors."""
+    def sequences(
+        self,
+        number: int,
+        sizes: Sequence[int],
+        shapes: Sequence[tuple[int, ...]],
+        starts: Sequence[Array],
+        constants: Sequence[Array],
+        drives: Sequence[Array],
+        event: int | None = None,
+    ) -> "Members":
+        """The members of a recurrence at every state, then their rounding errors; zeros before it starts."""
+        rows = sum(map(len, starts))
+        sequences = np.zeros((len(self.steps), rows))
+        first = 0
         if number not in self._memory:
-            self._require_start()
-            self._memory[number] = np.array([np.ravel(start)[0] for start in starts], dtype=np.float64)
-        sequences = np.empty((len(starts), len(self.steps)))
-        rows = np.empty((len(drives), len(self.steps) - 1))
-        for row, drive in zip(rows, drives, strict=True):
-            row[:] = self._over_increments(np.ravel(drive))
-        compiled_loop(self._loops[number])(self._memory[number], rows, sequences)
-        self._memory[number] = np.array(sequences[:, -1])
-        self.now[number] = sequences
-        return sequences
+            if event is None:
+                self._require_start()
+            else:
+                first = self.events.get(event, self.first + len(self.steps)) - self.first
+        if number in self.finished:
+            sequences[:] = self._memory[number]
+        elif first < len(self.steps):
+            if number not in self._memory:
+                self._memory[number] = np.concatenate([start[:, -1] for start in starts])
+            fixed = np.concatenate([np.zeros(0), *(each[:, 0] for each in constants)])
+            moving = np.empty((len(self.steps) - 1, sum(map(len, drives))))
+            if drives:
+                np.concatenate([self._over_increments(each) for each in drives], out=moving.T)
+            iterate = compiled_loop(self._loops[number])
+            iterate(np.array(sizes, dtype=np.intp), self._memory[number], fixed, moving[first:], sequences[first:])
+            self._memory[number] = np.array(sequences[-1])
+        members = self.now[number] = Members(sequences, (*shapes, *shapes))
+        return members
 
     def _over_increments(self, body: Array) -> Array:
         """Values of the states but the last, of increments, or of the whole run, one for each increment."""

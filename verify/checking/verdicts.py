@@ -17,6 +17,9 @@ class Verdict(Enum):
     HYPOTHESIS_NOT_MET = "hypothesis not met"
     INCONCLUSIVE = "inconclusive"
     NOT_JUDGED = "not judged here"
+    SUPPORTED = "supported"
+    CONSISTENT = "consistent"
+    REFUTED = "refuted"
 
 
 class Evidence(Enum):
@@ -24,6 +27,7 @@ class Evidence(Enum):
 
     PROVED = "proved"
     FLOAT = "float"
+    SAMPLED = "sampled"
     NONE = "none"
 
 
@@ -43,7 +47,8 @@ class ClaimVerdict:
 
     `worst_margin`, `lhs`, `rhs`, `at_step` and `where` belong to the smallest margin relative to its sides;
     `first_violation` is the first step at which the claim fails by more than rounding explains.
-    `checked_steps` counts the steps at which it applied.
+    `checked_steps` counts the steps at which it applied. `snapshots` are the steps at which it was judged in full; at
+    every step without them.
     """
 
     text: str
@@ -60,6 +65,7 @@ class ClaimVerdict:
     decided_by_proof: int = 0
     undecided: int = 0
     resolution: float | None = None
+    snapshots: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,11 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class LemmaVerdict:
-    """What was found of one lemma."""
+    """What was found of one lemma.
+
+    Where the run follows it by a sample, its claims come once more, in full at snapshots; `only_sampled` says why
+    they do not.
+    """
 
     system: str
     statement: Statement
@@ -82,6 +92,7 @@ class LemmaVerdict:
     claims: Sequence[ClaimVerdict]
     hypotheses: Sequence[Hypothesis] = ()
     reason: str = ""
+    only_sampled: str = ""
 
     @property
     def name(self) -> str:
@@ -96,11 +107,26 @@ class LemmaVerdict:
 
     @property
     def worst(self) -> ClaimVerdict | None:
-        """Among the claims with the lemma's verdict, the one with the smallest relative margin."""
+        """Among the claims with the lemma's verdict, the one with the smallest relative margin; at every step first."""
         deciding = [
             claim for claim in self.claims if claim.verdict == self.verdict and claim.relative_margin is not None
         ]
-        return min(deciding, key=lambda claim: claim.relative_margin or 0.0, default=None)
+        return min(deciding, key=lambda claim: (bool(claim.snapshots), claim.relative_margin or 0.0), default=None)
+
+    @property
+    def in_full(self) -> dict[str, Any] | None:
+        """How many snapshots judged the lemma in full, and how sharply; why none did; `None` if nothing is sampled."""
+        whole = [claim for claim in self.claims if claim.snapshots]
+        if not whole and not self.only_sampled:
+            return None
+        resolutions = [claim.resolution for claim in whole if claim.resolution is not None]
+        margins = [claim.relative_margin for claim in whole if claim.relative_margin is not None]
+        return {
+            "snapshots": max((len(claim.snapshots) for claim in whole), default=0),
+            "resolution": max(resolutions, default=None),
+            "relative_margin": min(margins, default=None),
+            "reason": self.only_sampled,
+        }
 
     @property
     def evidence(self) -> Evidence:
@@ -132,6 +158,7 @@ class LemmaVerdict:
             "words": self.statement.words,
             "stage": self.stage,
             "reason": self.reason,
+            "in_full": self.in_full,
             "claims": [
                 {
                     "claim": claim.text,
@@ -148,6 +175,7 @@ class LemmaVerdict:
                     "decided_by_proof": claim.decided_by_proof,
                     "undecided": claim.undecided,
                     "resolution": claim.resolution,
+                    "snapshots": list(claim.snapshots),
                 }
                 for claim in self.claims
             ],

@@ -10,7 +10,8 @@ from verify.engines.stretch import Array, Dynamics, Stretch
 Row = dict[str, Any]
 """One kept state: observables and test quantities by name."""
 
-TestQuantities = Callable[[Array, Array], dict[str, float]]
+TestQuantities = Callable[..., dict[str, float]]
+"""Makes test statistics of the arrays that `Dynamics.test_outputs` gives."""
 
 
 class Collector:

@@ -79,6 +79,9 @@ class Dynamics(Protocol):
         """State observables of the present step that stretches do not hold, for they are large."""
         ...
 
-    def test_outputs(self, kept: Any) -> tuple[Array, Array] | None:
-        """Labels and outputs of the test samples at a kept state; `None` without test samples."""
+    def test_outputs(self, kept: Any) -> tuple[Array, ...] | None:
+        """Labels, outputs and what else the system's `test_quantities` takes of the test samples at a kept state.
+
+        `None` without test samples.
+        """
         ...

@@ -67,8 +67,9 @@ class Request:
     def settings(self) -> dict[str, Any]:
         """The problem's fields; of two fields that exclude each other the one that was given."""
         settings = self.problem.model_dump(exclude_none=True)
-        if "r" in settings:
-            del settings["step_size"]
+        for given, *derived in self.system.exclusive:
+            if given in settings:
+                settings = {name: value for name, value in settings.items() if name not in derived}
         return settings
 
 

@@ -16,7 +16,7 @@ def trajectory_dataset(
     steps: Sequence[int],
     arrays: Mapping[str, Any],
     dimensions: Mapping[str, tuple[str, ...]],
-    coordinates: Mapping[str, tuple[str, Any]],
+    coordinates: Mapping[str, tuple[str | tuple[str, ...], Any]],
     attributes: Mapping[str, Any],
 ) -> xarray.Dataset:
     """Label the collected arrays; pairs `name_low`, `name_high` stay variables of their own."""

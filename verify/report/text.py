@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -29,7 +30,7 @@ def console_for(stream: IO[str]) -> Console:
 
 
 def print_systems() -> None:
-    """Print every system with its presets and fields."""
+    """Print every system with its presets, fields, statements and studies."""
     console = console_for(sys.stdout)
     for name in system_names():
         system = find_system(name)
@@ -51,6 +52,11 @@ def print_systems() -> None:
             lemmas.add_row(f"  {lemma.name}", str(lemma.kind), Text(lemma.words))
         console.print("  statements")
         console.print(lemmas)
+        studies = Table(box=None, padding=(0, 2), show_header=False)
+        for study in system.studies():
+            studies.add_row(f"  {study.name}", Text(study.words))
+        console.print("  studies")
+        console.print(studies)
 
 
 def print_gradients(table: GradientTable) -> None:
@@ -150,8 +156,19 @@ def _print_verdicts(console: Console, run: Run) -> None:
     untested = [verdict for verdict in run.judged if verdict.verdict is Verdict.HYPOTHESIS_NOT_MET]
     for verdict in untested:
         console.print(f"hypothesis not met: {verdict.statement.name}: {verdict.reason}", markup=False)
+    for verdict in tested:
+        if verdict.in_full is not None:
+            console.print(_in_full(verdict.statement.name, verdict.in_full), markup=False)
     counts = [(kind, sum(verdict.verdict is kind for verdict in run.judged)) for kind in Verdict]
     console.print("   ".join(f"{kind.value}: {count}" for kind, count in counts), markup=False)
+
+
+def _in_full(name: str, found: Mapping[str, Any]) -> str:
+    """One line on a statement that the run follows by a sample."""
+    if not found["snapshots"]:
+        return f"by a sample alone: {name}: {found['reason']}"
+    margin, resolution = _number(found["relative_margin"]), _number(found["resolution"])
+    return f"in full at {found['snapshots']} snapshots: {name}: relative margin {margin}, resolution {resolution}"
 
 
 def _tightness(verdict: LemmaVerdict) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -18,6 +18,7 @@ from verify.errors import RequestError
 
 if TYPE_CHECKING:
     from proofs.language import Claim, Event, Headline, Lemma, Statement
+    from verify.studies.study import Study
 
 Array = NDArray[np.float64]
 
@@ -33,11 +34,26 @@ class Preset:
 
 
 @dataclass(frozen=True)
+class InFull:
+    """What a run follows by a sample alone, and a way to record it in full at a few steps.
+
+    `observables` name it: statements about them are judged in full besides. `begin` gives a dynamics that records all
+    of it and takes the saved states of the run's own, and the constants of the statements there. `refused` says why
+    that is not done, where it would take too much; `begin` is then never called.
+    """
+
+    observables: frozenset[str]
+    begin: Callable[[], tuple[Dynamics, Mapping[str, Any]]]
+    refused: str = ""
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A problem ready to run.
 
     `coordinates` label the trajectory's axes; `constants` are the data that statements name (no step axis);
-    `notes` tell what was ignored or left out, and why; `reason` says why this engine was taken.
+    `notes` tell what was ignored or left out, and why; `reason` says why this engine was taken; `in_full` is there
+    where the statements are checked and the run follows something of theirs by a sample alone.
     """
 
     problem: BaseModel
@@ -46,16 +62,17 @@ class Prepared:
     engine: str
     reason: str
     test_samples: int
-    coordinates: Mapping[str, tuple[str, Array | NDArray[np.int64]]] = field(default_factory=dict)
+    coordinates: Mapping[str, tuple[str | tuple[str, ...], Array | NDArray[np.int64]]] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    in_full: InFull | None = None
 
 
 class System(Protocol):
     """One system: its problem, its data law, its dynamics and its statements.
 
-    Of the fields in a tuple of `exclusive` only one is given; the others follow from it. `dimensions` names
-    the axes of what the dynamics records.
+    Of the fields in a tuple of `exclusive` only one is given; where it is the first, the others follow from it.
+    `dimensions` names the axes of what the dynamics records.
     """
 
     name: str
@@ -105,6 +122,10 @@ class System(Protocol):
         """Errors planted one at a time, each of which a check must catch."""
         ...
 
+    def studies(self) -> Sequence[Study]:
+        """Families of problems, and the questions asked of them."""
+        ...
+
     def load_instance(self, path: Path) -> tuple[Any, list[str]]:
         """An instance from a file, and notes on what was ignored."""
         ...
@@ -133,8 +154,9 @@ class System(Protocol):
         """What the stage table shows of one recorded state: column -> text."""
         ...
 
-    def test_quantities(self, labels: Array, outputs: Array) -> dict[str, float]:
-        """Test statistics of the outputs on test samples, with intervals (`_low`, `_high`)."""
+    @property
+    def test_quantities(self) -> Callable[..., dict[str, float]]:
+        """Makes test statistics, with intervals (`_low`, `_high`), of what `Dynamics.test_outputs` gives."""
         ...
 
 

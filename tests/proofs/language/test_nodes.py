@@ -5,11 +5,14 @@ from sympy import Abs, Max
 from proofs.language import (
     Claim,
     Event,
+    Expm1,
     Index,
     IndexSet,
     Largest,
+    Log1p,
     Logistic,
     Observable,
+    Recurrence,
     Size,
     Softmax,
     Softplus,
@@ -22,7 +25,7 @@ from proofs.language import (
     define,
     nodes,
 )
-from proofs.language.definitions import observables_behind
+from proofs.language.definitions import observables_behind, observables_needed
 
 
 def test_no_sign_is_told_to_sympy(names):
@@ -96,11 +99,17 @@ def test_index_sets_of_one_size_can_stand_for_each_other():
     assert str(at[at[Index("l", query)]]) == "at[at[l]]"
 
 
-@pytest.mark.parametrize("function", [Logistic, Softplus])
+@pytest.mark.parametrize("function", [Logistic, Softplus, Expm1, Log1p])
 def test_derivatives(function):
     x = sympy.Symbol("x", real=True)
-    plain = {Logistic: 1 / (1 + sympy.exp(-x)), Softplus: sympy.log(1 + sympy.exp(x))}
+    plain = {
+        Logistic: 1 / (1 + sympy.exp(-x)),
+        Softplus: sympy.log(1 + sympy.exp(x)),
+        Expm1: sympy.exp(x) - 1,
+        Log1p: sympy.log(1 + x),
+    }
     ours = function(x).diff(x).replace(Logistic, lambda z: 1 / (1 + sympy.exp(-z)))
+    ours = ours.replace(Expm1, lambda z: sympy.exp(z) - 1)
     assert sympy.simplify(ours - plain[function].diff(x)) == 0
 
 
@@ -110,3 +119,13 @@ def test_definitions_are_followed(names):
     assert observables_behind(names.loss) == {names.loss, names.output, names.derivative}
     assert nodes.on_increments(change(names.loss))
     assert not nodes.on_increments(names.loss)
+
+
+def test_what_is_needed_follows_definitions_and_recurrences(names):
+    growth = Recurrence("growth", words="grows by the loss")
+    size = growth.member("size", names.n, start=names.mask[0], words="size")
+    growth.updates({size[names.n]: size[names.n] + names.loss})
+    define(names.loss, Total(names.derivative[names.n], names.n))
+    needed = observables_needed(2 * size[names.m], frozenset())
+    assert needed == {names.mask, names.derivative}
+    assert observables_needed(2 * size[names.m], frozenset(["loss"])) == {names.mask}

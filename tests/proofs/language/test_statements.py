@@ -34,6 +34,9 @@ class TestRefusals:
             ('Claim(loss, "<", loss + 1)', "true by assumption alone"),
             ('Claim(loss**2, "<", -1)', "false by assumption alone"),
             ('Claim(loss, "=<", 1)', "relation '=<' is none of"),
+            (LEMMA.format(', kind="bound"').replace("<=", "O"), "speaks of a family of problems"),
+            (LEMMA.format("").replace("<=", "~"), "speaks of a family of problems"),
+            (LEMMA.format(', kind="order", given=[Claim(loss, "o", 1)]'), "speaks of a family of problems"),
             ('Claim(output, "<=", loss)', "output needs 1 indices"),
             ('Claim(Abs(output) + 1, "<=", loss)', "output needs 1 indices"),
             ('Claim(loss + n, "<=", 1)', "index n is used as a number"),
@@ -58,7 +61,6 @@ class TestRefusals:
             ('at_event(change(loss), Event("e", Claim(loss, "<=", 1), words="w"))', "not of an increment"),
             ('at_event(loss, "T1")', "the second argument is an Event"),
             ('Event("e", words="w")', "it has no claim"),
-            ('Event("e", Claim(change(loss), "<=", 1), words="w")', "an event is about states"),
             ('Observable("2x", words="w")', "a name is a letter followed by"),
             ('Observable("a-b", words="w")', "a name is a letter followed by"),
             ('Observable("a", words="w", symbol="<b>")', "a name is a letter followed by"),
@@ -84,6 +86,13 @@ class TestRefusals:
             (
                 'Recurrence("r", words="w").member("x", start=change(loss), words="w")',
                 "speaks of the next step",
+            ),
+            ('Recurrence("r", words="w").member("x", n, n, start=1, words="w")', "one different index for each"),
+            ('Recurrence("r", words="w").member("x", SAMPLE, start=1, words="w")', "one different index for each"),
+            (
+                'r = Recurrence("r", words="w"); x = r.member("x", n, start=1, words="w"); '
+                'r.updates({x[Index("k", SAMPLE)]: 1})',
+                "x[n] has none",
             ),
             ('Lemma(words=" ", claim=Claim(loss, "<=", 1), source=Derived("x"))', "it says nothing in words"),
             ('Lemma(words="w", source=Derived("x"))', "it claims nothing"),
@@ -141,6 +150,7 @@ class TestRefusals:
             ("{a: b}", "b has none"),
             ("{a: b, b: a, loss: 1}", "loss is not one of its members"),
             ("{a: b, b: output[n]}", "index n is open"),
+            ("{a: b, b: change(loss)}", "speaks of the next step"),
         ]:
             with pytest.raises(StatementError, match=f":12: .*{why}"):
                 write(f"{begin}r.updates({updates})\n")

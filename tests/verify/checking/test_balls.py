@@ -8,11 +8,13 @@ import pytest
 from flint import arb, ctx
 from hypothesis import given
 from hypothesis import strategies as st
-from sympy import Abs, Max, Min, Rational, exp, log, pi, sqrt, tanh
+from sympy import Abs, Max, Min, Rational, cosh, exp, log, pi, sinh, sqrt, tanh
 
 from proofs.language import (
     Claim,
     Event,
+    Expm1,
+    Log1p,
     Logistic,
     Observable,
     Softplus,
@@ -103,6 +105,10 @@ class TestNumbersAreNotRounded:
             (exp(1) * x, lambda: +mpmath.e),
             (log(1 + 2 * x), lambda: mpmath.log(3)),
             (tanh(x), lambda: mpmath.tanh(1)),
+            (sinh(x), lambda: mpmath.sinh(1)),
+            (cosh(x), lambda: mpmath.cosh(1)),
+            (Expm1(x / 2**60), lambda: mpmath.expm1(mpmath.mpf(2) ** -60)),
+            (Log1p(x / 2**60), lambda: mpmath.log1p(mpmath.mpf(2) ** -60)),
             (Logistic(x), lambda: 1 / (1 + mpmath.exp(-1))),
             (Softplus(-x), lambda: mpmath.log(1 + mpmath.exp(-1))),
             (Max(x / 3, Rational(1, 7)), lambda: mpmath.mpf(1) / 3),

@@ -374,17 +374,18 @@ class TestRefusals:
 
 class TestLoops:
     SOURCE = "def power(b, e):\n    return b\n\n\nlogistic = softplus = power\n\n\n" + (
-        "def iterate(starts, drives, sequences):\n    for t in range(3):\n        sequences[0, t] = starts[0] + t\n"
+        "def iterate(sizes, starts, constants, drives, sequences):\n"
+        "    for t in range(3):\n        sequences[t, 0] = starts[0] + t\n"
     )
 
     def run(self, source):
-        sequences = np.zeros((1, 3))
-        compiled_loop(source)(np.array([2.0]), np.zeros((0, 2)), sequences)
-        return sequences.tolist()
+        sequences = np.zeros((3, 1))
+        compiled_loop(source)(np.zeros(0, dtype=np.intp), np.array([2.0]), np.zeros(0), np.zeros((2, 0)), sequences)
+        return sequences[:, 0].tolist()
 
     def test_a_loop_is_kept_in_the_cache_folder(self, tmp_path, monkeypatch):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        assert self.run(self.SOURCE) == [[2.0, 3.0, 4.0]]
+        assert self.run(self.SOURCE) == [2.0, 3.0, 4.0]
         (kept,) = (tmp_path / "verify" / "loops").glob("*.py")
         assert kept.read_text() == self.SOURCE
         assert list(kept.parent.rglob("*.nbi"))
@@ -393,7 +394,7 @@ class TestLoops:
         blocked = tmp_path / "file"
         blocked.write_text("")
         monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
-        assert self.run(self.SOURCE + "\n") == [[2.0, 3.0, 4.0]]
+        assert self.run(self.SOURCE + "\n") == [2.0, 3.0, 4.0]
 
 
 @settings(max_examples=60)

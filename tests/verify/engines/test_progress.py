@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from verify.engines import progress as telling
+from verify import progress as telling
 from verify.engines.drive import Goal
 from verify.engines.progress import Progress
 from verify.engines.stretch import Stretch
@@ -62,7 +62,7 @@ def test_time_left_to_a_target_is_guessed_from_the_loss(clock: Clock, capsys: py
     early = Progress(Goal(None, 0.01, 10**6))
     clock.now += 10.0
     show(early, 10_000, 0.69)
-    assert lines(capsys) == ["step 10,000  loss 0.69  1,000 steps/s  at most 16 min left"]
+    assert lines(capsys) == ["step 10,000  loss 0.69  1,000 steps/s  at most 17 min left"]
 
 
 def test_a_slow_start_tells_nothing_before_the_first_step(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:

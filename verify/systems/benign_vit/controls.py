@@ -17,7 +17,9 @@ from proofs.benign_vit.symbols import loss, step_size
 from proofs.language import Claim, Largest, Lemma, Smallest, roundoff
 from proofs.language.recurrence import Member
 from verify.checking.compile import Result
+from verify.checking.judge import Judge
 from verify.checking.run import Run
+from verify.checking.verdicts import Verdict
 from verify.controls import Control, Finding, Look, Plant, edit
 from verify.engines.stretch import Dynamics
 from verify.gradients import compare_gradients
@@ -65,7 +67,7 @@ def controls(of: System) -> list[Control]:
     return [
         *_of_kernels(run, partial(look_at_gradients, of)),
         *_of_records(run),
-        *_of_training(run),
+        *_of_training(run, partial(look_in_full, of)),
         *_of_data(run),
         *_of_engines(partial(look_at_engines, of), by_weights),
         *_of_laws(),
@@ -75,9 +77,13 @@ def controls(of: System) -> list[Control]:
 
 
 def _scene(of: System, stretches: Sequence[int], prepare: Callable[[], Prepared], *modules: ModuleType) -> Scene:
-    """A run that judges the statements of some modules."""
+    """A run that judges the statements of some modules; a film of a run holds no more than its samples."""
     names = {module.__name__ for module in modules}
-    return Scene(of, prepare, stretches, lambda: [lemma for lemma in of.lemmas() if lemma.module in names], uncompiled)
+
+    def sampled() -> Prepared:
+        return replace(prepare(), in_full=None)
+
+    return Scene(of, sampled, stretches, lambda: [lemma for lemma in of.lemmas() if lemma.module in names], uncompiled)
 
 
 @contextmanager
@@ -113,6 +119,23 @@ def look_at_engines(of: System) -> dict[str, Finding]:
         if found.shape != wanted.shape or not np.abs(found - wanted).max() <= AGREEMENT * np.abs(wanted).max():
             return {"engines": Finding(False, f"differ in {name}")}
     return {"engines": Finding(True, "agree")}
+
+
+def look_in_full(of: System) -> dict[str, Finding]:
+    """Exact statements where a run follows them, and, apart from that, in full at its first steps."""
+    lemmas = [lemma for lemma in of.lemmas() if lemma.module == exact.__name__ and lemma.judged_in_a_run]
+    with uncompiled():
+        prepared = of.prepare(SMALL, 0, "reduced", checked=True)
+        judge = Judge(of.name, lambda: (lemmas, ()), prepared)
+        judge.observe(prepared.dynamics.advance(FEW[0], -1.0, []), prepared.dynamics.twin())
+    findings: dict[str, Finding] = {}
+    for each in judge.verdicts():
+        followed = [claim for claim in each.claims if not claim.snapshots]
+        whole = [claim for claim in each.claims if claim.snapshots]
+        found = {each.statement.name: replace(each, claims=followed)}
+        found |= {f"{each.statement.name}-in-full": replace(each, claims=whole)} if whole else {}
+        findings |= {name: Finding(part.verdict is Verdict.HOLDS, part.verdict.value) for name, part in found.items()}
+    return findings
 
 
 def _seen(dynamics: Dynamics) -> dict[str, Array]:
@@ -342,7 +365,7 @@ def _recorded_late(name: str) -> Plant:
 # Errors of gradient descent.
 
 
-def _of_training(run: Scene) -> list[Control]:
+def _of_training(run: Scene, in_full: Look) -> list[Control]:
     control = partial(Control, look=run.look)
     return [
         control(
@@ -356,6 +379,13 @@ def _of_training(run: Scene) -> list[Control]:
             "keys are updated with the queries just updated, not with those of the same step",
             edit(kernels, "advance", "backward(token_at, labels, step_size, work)", KEYS_AFTER_QUERIES),
             "balancedness-drift",
+        ),
+        Control(
+            "keys-pushed-past-the-probes",
+            "W_K moves a little in a direction that is orthogonal to both probes",
+            Plant(kernels, "backward", _pushed_past_the_probes),
+            "balancedness-drift-in-full",
+            in_full,
         ),
         control(
             "step-100-times-too-long",
@@ -403,6 +433,17 @@ def _of_training(run: Scene) -> list[Control]:
             "scalarised-v",
         ),
     ]
+
+
+def _pushed_past_the_probes(backward: Callable[..., None]) -> Callable[..., None]:
+    def pushed(token_at: Any, labels: Array, step_size: float, work: kernels.Workspace) -> None:
+        backward(token_at, labels, step_size, work)
+        rank = work.direction.shape[1] // 2
+        spanned = np.linalg.qr(dynamics.probe_directions(rank))[0]
+        push = np.eye(rank)[0] - spanned @ spanned[0]
+        work.direction[0, rank:] += 1e-3 * np.abs(work.direction).max() * push
+
+    return pushed
 
 
 KEYS_AFTER_QUERIES = """backward(token_at, labels, step_size, work)

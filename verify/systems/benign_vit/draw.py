@@ -29,8 +29,10 @@ def stream(seed: int, purpose: Stream) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(int(purpose),))))
 
 
-def gaussian_factor(rng: np.random.Generator, rows: int, width: int) -> Array:
+def gaussian_factor(rng: np.random.Generator, rows: int, width: int, stack: tuple[int, ...] = ()) -> Array:
     """A `rows x min(rows, width)` matrix whose Gram matrix has the law of a `rows x width` standard Gaussian's.
+
+    With `stack`, so many independent ones: shape `(*stack, rows, min(rows, width))`.
 
     Bartlett's decomposition (lower triangular, `sqrt(chi^2(width - i))` on the diagonal, standard normal below)
     where `width >= rows`; otherwise the Gaussian matrix itself.
@@ -42,9 +44,10 @@ def gaussian_factor(rng: np.random.Generator, rows: int, width: int) -> Array:
         (3, 2)
     """
     if width < rows:
-        return rng.standard_normal((rows, width))
-    factor = np.tril(rng.standard_normal((rows, rows)), -1)
-    np.fill_diagonal(factor, np.sqrt(rng.chisquare(float(width) - np.arange(rows))))
+        return rng.standard_normal((*stack, rows, width))
+    factor = np.tril(rng.standard_normal((*stack, rows, rows)), -1)
+    diagonal = np.arange(rows)
+    factor[..., diagonal, diagonal] = np.sqrt(rng.chisquare(float(width) - diagonal, size=(*stack, rows)))
     return factor
 
 

@@ -4,7 +4,7 @@ Both give the same trajectory (`docs/reduction.md`); they differ in what a step 
 """
 
 from collections.abc import Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -39,6 +39,34 @@ def weights_cost(tokens: int, d: int, d_h: int) -> float:
 PROBES = 2
 """Random directions on which the balance of queries and keys is followed at every step."""
 
+MOST_PROJECTIONS = 2**22
+"""Projections of one state that are still taken in full: enough for rank 200 where tokens are half as many."""
+
+
+def probe_directions(rank: int) -> Array:
+    """The directions (r, Z) of every step, the same in every run."""
+    return np.random.Generator(np.random.PCG64(0)).standard_normal((rank, PROBES))
+
+
+def complete_directions(rank: int) -> Array:
+    """Basis vectors and their sums in pairs (r, r(r+1)/2): quadratic forms that agree on them agree everywhere.
+
+    Examples:
+        >>> complete_directions(2)
+        array([[1., 1., 0.],
+               [0., 1., 1.]])
+    """
+    first, second = np.triu_indices(rank)
+    directions = np.zeros((rank, len(first)))
+    places = np.arange(len(first))
+    directions[first, places] = directions[second, places] = 1.0
+    return directions
+
+
+def projections_in_full(vectors: int, rank: int) -> int:
+    """How many numbers the projections of so many vectors on `complete_directions` are."""
+    return vectors * (rank * (rank + 1) // 2)
+
 
 def workspace(samples: int, tokens: int, distinct: int, rank: int) -> Workspace:
     """The buffers of one step."""
@@ -64,10 +92,12 @@ def workspace(samples: int, tokens: int, distinct: int, rank: int) -> Workspace:
 class _Recorder:
     """The buffers of a stretch, grown to the longest asked for; norms only where they are wanted.
 
-    There are several sets that take turns: stretches can be looked at while the next are made.
+    There are several sets that take turns: stretches can be looked at while the next are made. `directions` (r, Z) are
+    those along which queries and keys are followed.
     """
 
-    def __init__(self, samples: int, tokens: int, distinct: int, rank: int, norms: bool) -> None:
+    def __init__(self, samples: int, tokens: int, distinct: int, directions: Array, norms: bool) -> None:
+        rank, probes = directions.shape
         places = (samples, tokens)
         self._shapes: dict[str, tuple[int, ...]] = {
             "score": (*places, tokens),
@@ -85,30 +115,28 @@ class _Recorder:
             "key_drive": places,
             "query_overlap": places,
             "key_overlap": places,
-            "probe": (distinct, 2 * PROBES),
-            "balance": (PROBES,),
-            "balance_scale": (PROBES,),
+            "probe": (distinct, 2 * probes),
+            "balance": (probes,),
+            "balance_scale": (probes,),
         }
-        directions = np.random.Generator(np.random.PCG64(0)).standard_normal((rank, PROBES))
         self._norms = norms
         self._buffers = {
             "directions": directions,
-            "start": np.zeros((distinct, 2 * PROBES)),
-            "balance_start": np.zeros(PROBES),
-            "moved": np.empty((distinct, 2 * PROBES)),
-            "pulled": np.empty((distinct, 2 * PROBES)),
+            "start": np.zeros((distinct, 2 * probes)),
+            "balance_start": np.zeros(probes),
+            "moved": np.empty((distinct, 2 * probes)),
+            "pulled": np.empty((distinct, 2 * probes)),
             "after": np.empty((distinct, 2 * rank)),
         }
         self.take_turns(AHEAD + 1)
 
-    def probe(self, rows: Array) -> Array:
-        """Queries' or weights' rows (K, 2r) along the probe directions, (K, 2Z)."""
-        flat = rows.reshape(-1, rows.shape[1] // 2) @ self.directions
-        return np.asarray(flat.reshape(len(rows), 2 * PROBES))
+    def begin(self, states: Array) -> None:
+        """Remember the probes of the first state, from its queries and keys (P, 2r)."""
+        flat = states.reshape(-1, states.shape[1] // 2) @ self.directions
+        self._buffers["start"][...] = flat.reshape(len(states), -1)
 
-    def begin(self, probes: Array, balance: Array) -> None:
-        """Remember the probes (P, 2Z) and the balance (Z,) of the first state."""
-        self._buffers["start"][...] = probes
+    def begin_from_balance(self, balance: Array) -> None:
+        """Remember the balance (Z,) of the first state."""
         self._buffers["balance_start"][...] = balance
 
     @property
@@ -152,8 +180,7 @@ class _Recorder:
             for name in ("query_drive", "key_drive", "query_overlap", "key_overlap", "balance", "balance_scale"):
                 arrays[name] = getattr(norms, name)[: steps + 1]
             arrays["value_rounding"] = np.broadcast_to(value_rounding, (steps + 1, *value_rounding.shape))
-            arrays["query_probe"] = norms.probe[: steps + 1, :, :PROBES]
-            arrays["key_probe"] = norms.probe[: steps + 1, :, PROBES:]
+            arrays["query_probe"], arrays["key_probe"] = np.split(norms.probe[: steps + 1], 2, axis=2)
         return arrays
 
 
@@ -187,15 +214,19 @@ class Reduced:
         self._gram = np.ascontiguousarray(table.tokens @ table.tokens.T)
         queries, keys = table.tokens @ instance.W_Q, table.tokens @ instance.W_K
         frame = self._frame = _frame(queries, keys)
-        self._states = np.ascontiguousarray(np.hstack([queries @ frame, keys @ frame]))
-        self._values = table.tokens @ (instance.W_V @ instance.w_O)
-        self._dual = np.zeros_like(self._states)
-        self._value_dual = np.zeros_like(self._values)
+        self._first_states = np.ascontiguousarray(np.hstack([queries @ frame, keys @ frame]))
+        self._first_values = table.tokens @ (instance.W_V @ instance.w_O)
         self._test = None if test is None else _TestOverlaps(instance, table, test, frame)
-        samples, tokens = table.token_at.shape
-        self._work = workspace(samples, tokens, len(self._values), self._states.shape[1] // 2)
-        self._recorder = _Recorder(samples, tokens, len(self._values), self._states.shape[1] // 2, norms)
-        self._recorder.begin(self._recorder.probe(self._states), np.zeros(PROBES))
+        self._begin(probe_directions(frame.shape[1]), norms)
+
+    def _begin(self, directions: Array, norms: bool) -> None:
+        """Take the first state, with buffers of its own."""
+        self._states, self._values = self._first_states.copy(), self._first_values.copy()
+        self._dual, self._value_dual = np.zeros_like(self._states), np.zeros_like(self._values)
+        samples, tokens = self._token_at.shape
+        self._work = workspace(samples, tokens, len(self._values), len(directions))
+        self._recorder = _Recorder(samples, tokens, len(self._values), directions, norms)
+        self._recorder.begin(self._states)
         self.step = 0
 
     @property
@@ -260,10 +291,32 @@ class Reduced:
 
     def twin(self) -> "Reduced":
         """The same with buffers of its own."""
-        shared = (self._instance, self._table, self._gram, self._token_at, self._labels, self._frame, self._test)
+        first = self._first_states, self._first_values
+        shared = (
+            self._instance,
+            self._table,
+            self._gram,
+            self._token_at,
+            self._labels,
+            self._frame,
+            self._test,
+            *first,
+        )
         twin = deepcopy(self, {id(each): each for each in shared})
         twin._recorder.take_turns(1)
         return twin
+
+    def in_full(self) -> "Reduced":
+        """The same at its start, which follows queries and keys along a complete set of directions."""
+        whole = copy(self)
+        whole._begin(complete_directions(len(self.directions)), norms=True)
+        whole._recorder.take_turns(1)
+        return whole
+
+    @property
+    def projections_in_full(self) -> int:
+        """How many numbers a state has along a complete set of directions."""
+        return projections_in_full(2 * max(len(self._values), self._token_at.size), len(self.directions))
 
     def instance(self) -> Instance:
         """The instance with its weights as they are now."""
@@ -342,17 +395,21 @@ class FullWeights:
         self._tokens = table.tokens
         self._transposed = np.ascontiguousarray(table.tokens.T)
         self._token_at = table.token_at
-        self._weights_qk = np.ascontiguousarray(np.hstack([instance.W_Q, instance.W_K]))
-        self._weights_v = instance.W_V.copy()
-        self._weights_increment = np.empty_like(self._weights_qk)
         self._test = test
-        samples, tokens = table.token_at.shape
-        self._work = workspace(samples, tokens, len(table.tokens), instance.W_Q.shape[1])
-        self._recorder = _Recorder(samples, tokens, len(table.tokens), instance.W_Q.shape[1], norms)
-        self._weights_probe = np.empty((2 * len(self._weights_qk), PROBES))
-        squares = (self._recorder.probe(self._weights_qk) ** 2).sum(axis=0)
-        self._recorder.begin(np.zeros((len(table.tokens), 2 * PROBES)), squares[:PROBES] - squares[PROBES:])
+        self._begin(probe_directions(instance.W_Q.shape[1]), norms)
+
+    def _begin(self, directions: Array, norms: bool) -> None:
+        """Take the first state, with buffers of its own."""
+        self._weights_qk = np.ascontiguousarray(np.hstack([self._instance.W_Q, self._instance.W_K]))
+        self._weights_v = self._instance.W_V.copy()
+        self._weights_increment = np.empty_like(self._weights_qk)
+        samples, tokens = self._token_at.shape
+        self._work = workspace(samples, tokens, len(self._tokens), len(directions))
+        self._recorder = _Recorder(samples, tokens, len(self._tokens), directions, norms)
+        self._weights_probe = np.empty((2 * len(self._weights_qk), directions.shape[1]))
         self.step = 0
+        if norms:  # by the kernel that takes it off later: the balance of the first state is 0, not its rounding
+            self._recorder.begin_from_balance(self.advance(0, -1.0, []).arrays["balance"][0])
 
     @property
     def observables(self) -> list[str]:
@@ -417,6 +474,19 @@ class FullWeights:
         twin = deepcopy(self, {id(each): each for each in shared})
         twin._recorder.take_turns(1)
         return twin
+
+    def in_full(self) -> "FullWeights":
+        """The same at its start, which follows queries and keys along a complete set of directions."""
+        whole = copy(self)
+        whole._begin(complete_directions(len(self.directions)), norms=True)
+        whole._recorder.take_turns(1)
+        return whole
+
+    @property
+    def projections_in_full(self) -> int:
+        """How many numbers a state has along a complete set of directions."""
+        vectors = 2 * (max(len(self._tokens), self._token_at.size) + len(self._weights_qk))
+        return projections_in_full(vectors, len(self.directions))
 
     def instance(self) -> Instance:
         """The instance with its weights as they are now."""

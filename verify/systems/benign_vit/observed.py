@@ -32,6 +32,11 @@ def is_benign(table: TokenTable, overlap: Array, labels: Array) -> bool:
     return bool(signal.mean() >= noise.mean())
 
 
+def probe_data(directions: Array) -> dict[str, Any]:
+    """The constants that say along which directions (r, Z) queries and keys are followed."""
+    return {"probe": directions, "probe_norm": np.linalg.norm(directions, axis=0)}
+
+
 def statement_data(
     instance: Instance, table: TokenTable, training: Training, directions: Array, balance_terms: int
 ) -> dict[str, Any]:
@@ -60,19 +65,27 @@ def statement_data(
         "loss_target": training.loss_target,
         "failure_probability": training.delta,
         "width": float(len(directions)),
-        "probe": directions,
-        "probe_norm": np.linalg.norm(directions, axis=0),
         "balance_terms": float(balance_terms),
     }
+    data |= probe_data(directions)
     if isinstance(training, Problem):
-        data |= {
-            "dimension": float(training.d),
-            "head_dimension": float(training.d_h),
-            "signal_square": training.signal_norm**2,
-            "noise_square": training.noise_norm**2,
-            "noise_multiplier": training.C_p,
-            "noise_deviation": training.sigma_p * np.where(table.position == 1, training.C_p, 1.0) * (1.0 - is_signal),
-            "head_scale": training.sigma_h,
-            "value_scale": training.sigma_V,
-        }
+        deviation = training.sigma_p * np.where(table.position == 1, training.C_p, 1.0) * (1.0 - is_signal)
+        data = scales(training) | data | {"noise_deviation": deviation}
     return data
+
+
+def scales(problem: Problem) -> dict[str, float]:
+    """The sizes and scales of a drawn problem, by the names that the paper's condition and the statements use."""
+    return {
+        "dimension": float(problem.d),
+        "head_dimension": float(problem.d_h),
+        "signal_square": problem.signal_norm**2,
+        "noise_square": problem.noise_norm**2,
+        "noise_multiplier": problem.C_p,
+        "head_scale": problem.sigma_h,
+        "value_scale": problem.sigma_V,
+        "readout": problem.w_O_norm**2,
+        "step_size": problem.step_size,
+        "loss_target": problem.loss_target,
+        "failure_probability": problem.delta,
+    }

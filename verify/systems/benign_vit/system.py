@@ -12,11 +12,12 @@ from verify.controls import Control
 from verify.engines.memory import require_memory
 from verify.errors import RequestError
 from verify.statistics import clopper_pearson, mean_interval
-from verify.systems.base import Prepared
+from verify.systems.base import InFull, Prepared
 from verify.systems.benign_vit import files, gradients
 from verify.systems.benign_vit.draw import LARGEST_FULL_DRAW, Stream, draw, full_draw_entries, noise_scales, stream
 from verify.systems.benign_vit.dynamics import (
     ITEM,
+    MOST_PROJECTIONS,
     FullWeights,
     Reduced,
     reduced_cost,
@@ -25,12 +26,13 @@ from verify.systems.benign_vit.dynamics import (
 )
 from verify.systems.benign_vit.instance import Instance, TokenTable
 from verify.systems.benign_vit.kernels import Array
-from verify.systems.benign_vit.observed import statement_data
+from verify.systems.benign_vit.observed import probe_data, statement_data
 from verify.systems.benign_vit.problem import DEFAULT_PRESET, PRESETS, ArraysGiven, Problem
 from verify.systems.benign_vit.testing import TestSamples, draw_test_samples, draw_test_samples_of_arrays
 
 if TYPE_CHECKING:  # the statements take a second to import, and a run begins without them
     from proofs.language import Claim, Event, Headline, Lemma, Statement
+    from verify.studies.study import Study
 
 
 class BenignVit:
@@ -136,6 +138,12 @@ class BenignVit:
 
         system: Any = self  # mypy takes a protocol's attributes for ones that may be set
         return controls(system)
+
+    def studies(self) -> Sequence[Study]:
+        """Phase boundary, scaling, concentration at the start, and where each statement becomes true."""
+        from verify.systems.benign_vit.studies import STUDIES
+
+        return STUDIES
 
     def load_instance(self, path: Path) -> tuple[Instance, list[str]]:
         """An instance from an `.npz` file."""
@@ -258,8 +266,10 @@ def _prepared(
     with np.errstate(over="ignore", invalid="ignore"):  # told at the first state, where the loss is not finite
         dynamics = _DYNAMICS[engine](instance, table, test, checked)
         constants = {}
+        in_full = None
         if checked:
             constants = statement_data(instance, table, problem, dynamics.directions, dynamics.balance_terms)
+            in_full = _in_full(dynamics, constants)
     return Prepared(
         problem=problem,
         instance=instance,
@@ -274,7 +284,20 @@ def _prepared(
         },
         constants=constants,
         notes=notes,
+        in_full=in_full,
     )
+
+
+def _in_full(dynamics: Reduced | FullWeights, constants: Mapping[str, Any]) -> InFull:
+    """The balance of queries and keys as a whole matrix, which runs follow along a few probe directions."""
+
+    def begin() -> tuple[Reduced | FullWeights, dict[str, Any]]:
+        whole = dynamics.in_full()
+        return whole, {**constants, **probe_data(whole.directions)}
+
+    rank, numbers = len(dynamics.directions), dynamics.projections_in_full
+    refused = f"rank {rank}: a state has {numbers:,} projections, in full are taken up to {MOST_PROJECTIONS:,}"
+    return InFull(frozenset({"balance"}), begin, "" if numbers <= MOST_PROJECTIONS else refused)
 
 
 def _test_of_arrays(instance: Instance, given: ArraysGiven, seed: int) -> tuple[TestSamples | None, list[str]]:

@@ -47,9 +47,7 @@ def draw_test_samples(problem: Problem, instance: Instance, rng: np.random.Gener
     y, tokens = _samples(signals, noise_scales(problem.M, problem.sigma_p, problem.C_p), problem.test_samples, rng)
     beyond = _Beyond.empty(len(y), problem.M, heads)
     if dimension < problem.d:
-        size = len(y) if problem.test_law == "joint" else 1
-        for start in range(0, len(y), size):
-            beyond.draw(problem, slice(start, start + size), rng)
+        beyond.draw(problem, 1 if problem.test_law == "joint" else len(y), rng)
     return TestSamples(y, tokens, beyond.queries, beyond.keys, beyond.score, beyond.value)
 
 
@@ -85,17 +83,20 @@ class _Beyond:
         shape = (count, tokens, heads)
         return cls(np.zeros(shape), np.zeros(shape), np.zeros((count, tokens, tokens)), np.zeros((count, tokens)))
 
-    def draw(self, problem: Problem, samples: slice, rng: np.random.Generator) -> None:
-        """Draw the orthogonal parts of these samples, all under one set of weights."""
+    def draw(self, problem: Problem, worlds: int, rng: np.random.Generator) -> None:
+        """Draw the orthogonal parts of all samples, shared out evenly among independent sets of weights."""
         noise, heads = problem.M - 1, self.queries.shape[2]
-        count = samples.stop - samples.start
+        count = len(self.value) // worlds
         span = 2 + min(problem.N * noise, problem.d - 2)
-        parts = gaussian_factor(rng, count * noise, problem.d - span).reshape(count, noise, -1)
+        parts = gaussian_factor(rng, count * noise, problem.d - span, (worlds,)).reshape(worlds, count, noise, -1)
         parts *= noise_scales(problem.M, problem.sigma_p, problem.C_p)[:, None]
-        directions = parts.shape[2]
-        known = problem.sigma_h * rng.standard_normal((2, directions, heads))
-        unseen = problem.sigma_h * gaussian_factor(rng, 2 * directions, problem.d_h - heads)
-        self.queries[samples, 1:] = parts @ known[0]
-        self.keys[samples, 1:] = parts @ known[1]
-        self.score[samples, 1:, 1:] = (parts @ unseen[:directions]) @ (parts @ unseen[directions:]).transpose(0, 2, 1)
-        self.value[samples, 1:] = parts @ (problem.sigma_V * problem.w_O_norm * rng.standard_normal(directions))
+        directions = parts.shape[3]
+        known = problem.sigma_h * rng.standard_normal((worlds, 2, directions, heads))
+        unseen = problem.sigma_h * gaussian_factor(rng, 2 * directions, problem.d_h - heads, (worlds,))
+        unseen = unseen.reshape(worlds, 2, directions, -1)
+        value_map = problem.sigma_V * problem.w_O_norm * rng.standard_normal((worlds, directions, 1))
+        unseen_queries, unseen_keys = parts @ unseen[:, None, 0], parts @ unseen[:, None, 1]
+        self.queries[:, 1:] = (parts @ known[:, None, 0]).reshape(-1, noise, heads)
+        self.keys[:, 1:] = (parts @ known[:, None, 1]).reshape(-1, noise, heads)
+        self.score[:, 1:, 1:] = (unseen_queries @ unseen_keys.swapaxes(2, 3)).reshape(-1, noise, noise)
+        self.value[:, 1:] = (parts @ value_map[:, None]).reshape(-1, noise)

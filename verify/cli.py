@@ -35,7 +35,10 @@ Settings = Annotated[
 ]
 Config = Annotated[Path | None, typer.Option(help="A TOML file; any saved problem.toml is one.")]
 Instance = Annotated[Path | None, typer.Option(help="Your own arrays, an .npz file.")]
-Engine = Annotated[str | None, typer.Option(help="auto, reduced (token space) or weights [auto].")]
+Engine = Annotated[
+    str | None,
+    typer.Option(help="auto, reduced (the cheapest exact form), weights, or another of the system's engines [auto]."),
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random [0].")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the run that the folder holds.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, all else on stderr.")]

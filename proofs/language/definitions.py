@@ -76,17 +76,22 @@ def update(observable: Any, expression: Any) -> None:
     target.next_value = formula
 
 
-def rounding(observable: Any, expression: Any) -> None:
+def rounding(observable: Any, expression: Any, passed_on: Any = None) -> None:
     """Say by how much recorded values can differ from the exact ones, where the definition cannot tell.
 
     That is so where a run computes an observable from what it does not record, vectors whose norms alone are
     kept, say. The value of a state observable is also rounded when it is updated; that is counted without
     being said.
+
+    A value one step later is made of a state that was rounded itself. `passed_on` says how far it moves where the state
+    moves: an expression of the state, in which every element stands for its own error.
     """
     target, formula = _formula("rounding", observable, expression)
     if target.rounding is not None:
         raise refusal(f"rounding of {target.name}", f"it has one already ({target.place})")
     target.rounding = formula
+    if passed_on is not None:
+        _, target.passed_on = _formula("rounding", observable, passed_on)
 
 
 def _formula(kind: str, observable: Any, expression: Any) -> tuple[Observable, Formula]:

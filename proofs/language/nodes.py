@@ -130,6 +130,7 @@ class Observable(RealAtom, NotIterable):
         observable.definition = None
         observable.next_value = None
         observable.rounding = None
+        observable.passed_on = None
         observable.place = place()
         observable.serial = next(_serial)
         if constant and state:
@@ -148,6 +149,7 @@ class Observable(RealAtom, NotIterable):
     definition: Formula | None
     next_value: Formula | None
     rounding: Formula | None
+    passed_on: Formula | None
     place: str
     serial: int
 

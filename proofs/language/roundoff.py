@@ -285,8 +285,10 @@ class _Rule:
         if observable.state:
             return self._next_state(observable, indices) if self.later else exact()
         if observable.rounding is not None:
-            said = self._named(observable, "rounding", observable.rounding, indices)
-            return Error(absolute=self.value(said.absolute))
+            error = self.value(self._named(observable, "rounding", observable.rounding, indices).absolute)
+            if self.later and observable.passed_on is not None:
+                error += self._passed_through(observable, observable.passed_on, indices)
+            return Error(absolute=error)
         if observable.definition is not None:
             return self._defined(observable, observable.definition, indices)
         if observable.constant:
@@ -312,6 +314,12 @@ class _Rule:
             return error
         said = self._named(observable, "rounding", observable.rounding, indices).absolute
         return Error(absolute=said + After(said) + error.bound(After(itself)))
+
+    def _passed_through(self, observable: Observable, formula: Formula, indices: tuple[Any, ...]) -> Any:
+        """What the rounding of the next state does to an observable whose author says how far it is passed on."""
+        state = formula.expression.atoms(Element) or formula.expression.atoms(Observable)
+        moved = formula.expression.xreplace({each: self.bound(each) for each in state})
+        return self._named(observable, "passed_on", Formula(formula.indices, moved), indices).absolute
 
     def _defined(self, observable: Observable, formula: Formula, indices: tuple[Any, ...]) -> Error:
         error = self.analysis.error(formula.expression, self.later and not observable.constant)

@@ -21,9 +21,9 @@ from verify.checking.run import Run
 from verify.controls import Control, Finding, Plant, edit, edited, run_controls
 from verify.report.controls import print_controls
 from verify.scenes import Film, definitions
+from verify.statistics import kolmogorov_smirnov
 from verify.systems.benign_vit import SYSTEM, compiled, dynamics, kernels, system
 from verify.systems.benign_vit.controls import BENIGN, uncompiled
-from verify.systems.benign_vit.laws import kolmogorov_smirnov
 
 HARMLESS = edit(kernels, "attend", "largest = max(largest, score[n, l, j])", "pass")
 """A softmax shifted by its first score in place of the largest: the same function."""

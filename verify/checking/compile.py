@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
@@ -9,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Tuple
 
 from proofs.language.definitions import observables_behind
 from proofs.language.errors import refusal
@@ -18,7 +18,7 @@ from proofs.language.loops import Loop
 from proofs.language.nodes import Event, Index, Observable, on_increments
 from proofs.language.programs import Program
 from proofs.language.ranges import RangeProgram
-from proofs.language.recurrence import Member, Recurrence, recurrences_behind
+from proofs.language.recurrence import Member, Recurrence
 from proofs.language.roundoff import RoundingAnalysis
 from proofs.language.statements import Claim, Lemma
 from verify.checking import arrays, ranges
@@ -29,6 +29,9 @@ Array = NDArray[np.float64]
 
 SHARP = 2.0**-10
 """A tolerance of an equality is fine enough if the smallest term is a thousand times larger."""
+
+OFTEN = 3
+"""Claims whose bounds were asked for on so many stretches have them evaluated together: they share much."""
 
 _ARRAY_FUNCTIONS = {
     name: getattr(arrays, name) for name in ("power", "logistic", "softplus", "softmax", "extreme", "flattened")
@@ -48,8 +51,8 @@ def compile_lemmas(lemmas: Iterable[Lemma], recorded: Iterable[str], events: Ite
 class Checker:
     """Compiled statements, without data.
 
-    `needed_states` and `needed_constants` name the arrays that a stretch and a problem must give; `program`
-    and `range_program` hold the generated sources.
+    `needed_states` and `needed_constants` name the arrays that a stretch and a problem must give; `programs` makes the
+    generated sources.
     """
 
     def __init__(self, lemmas: Sequence[Lemma], recorded: frozenset[str], events: Sequence[Event] = ()) -> None:
@@ -65,13 +68,9 @@ class Checker:
         self.sizes = {each: analysis.sizes(each) for each in claims if each.relation == "=="}
         self.scope = _scope(recorded, loops, analysis)
         self.loops = _sources(loops, self.scope)
-        self.last_uses = {self.scope.number(Sequences(each)): _last_uses(each, self.lemmas, events) for each in loops}
         self.events = {event: self.scope.number(event) for event in events}
-        bounds = Graph(list(self.bounds.values()), self.scope)
-        self.targets = _targets(claims, self.sizes, [*events, *_memories(bounds)])
-        self.program = Program(self.targets, self.scope, [frozenset(claim.indices) for claim in claims])
-        self.range_program = RangeProgram(list(self.bounds.values()), self.scope)
-        self.given = {each.name: each for each in _uniquely_named(self.program.given | bounds.given)}
+        self._programs: dict[tuple[Lemma, ...], Programs] = {}
+        self.given = {each.name: each for each in _uniquely_named(self.programs(self.lemmas).given)}
         self.needed_states = frozenset(name for name, each in self.given.items() if not each.constant)
         self.needed_constants = frozenset(name for name, each in self.given.items() if each.constant)
 
@@ -83,9 +82,35 @@ class Checker:
     def _recalling(self) -> Scope:
         return replace(self.scope, recalled=True)
 
-    def bound_program(self, claim: Claim) -> Program:
-        """The program that evaluates the rounding bound of one claim after the statements were evaluated."""
-        return Program([self.bounds[claim]], self._recalling)
+    def bound_program(self, claims: Sequence[Claim]) -> Program:
+        """The program that evaluates the rounding bounds of some claims after the statements were evaluated."""
+        together = [frozenset(claim.indices) for claim in claims]
+        return Program([self.bounds[claim] for claim in claims], self._recalling, together)
+
+    def programs(self, lemmas: tuple[Lemma, ...]) -> Programs:
+        """The programs of some of the lemmas, and of all events."""
+        if lemmas not in self._programs:
+            self._programs[lemmas] = Programs(self, lemmas)
+        return self._programs[lemmas]
+
+
+class Programs:
+    """What is evaluated on every stretch for some of the lemmas: their claims, and the ranges of rounding bounds.
+
+    `targets` are the expressions that `program` evaluates, `bounds` the claims whose bounds `ranges` encloses, `given`
+    the observables that all this needs.
+    """
+
+    def __init__(self, checker: Checker, lemmas: tuple[Lemma, ...]) -> None:
+        self.lemmas = lemmas
+        self.bounds = list(dict.fromkeys(claim for lemma in lemmas for claim in (*lemma.claims, *lemma.given)))
+        bounds = [checker.bounds[claim] for claim in self.bounds]
+        graph = Graph(bounds, checker.scope)
+        self.targets = _targets(self.bounds, checker.sizes, [*checker.events, *_memories(graph)])
+        together = [frozenset(claim.indices) for claim in self.bounds]
+        self.program = Program(self.targets, checker.scope, together)
+        self.ranges = _function(RangeProgram(bounds, checker.scope).source, "ranges", vars(ranges))
+        self.given = self.program.given | graph.given
 
 
 def _targets(claims: Sequence[Claim], sizes: Mapping[Claim, Sequence[Any]], others: Sequence[Any]) -> list[Any]:
@@ -123,18 +148,6 @@ def _loops(expressions: Sequence[Any], analysis: RoundingAnalysis) -> dict[Recur
                 loops[member.recurrence] = Loop(member.recurrence, analysis)
                 waiting += [part for other in member.recurrence.members for part in (other.start, other.update)]
     return loops
-
-
-def _last_uses(recurrence: Recurrence, lemmas: Sequence[Lemma], events: Sequence[Event]) -> frozenset[Event] | None:
-    """The events after all of which nothing asks for the members any more; None if something always does."""
-    users = [lemma for lemma in lemmas if _asks_for(recurrence, (*lemma.claims, *lemma.given))]
-    ends = frozenset(lemma.stage.end for lemma in users)
-    always = None in ends or any(_asks_for(recurrence, event.claims) for event in events)
-    return None if always else frozenset(end for end in ends if end is not None)
-
-
-def _asks_for(recurrence: Recurrence, claims: Iterable[Claim]) -> bool:
-    return any(recurrence in recurrences_behind(Tuple(claim.lhs, claim.rhs)) for claim in claims)
 
 
 def _scope(recorded: frozenset[str], loops: Mapping[Recurrence, Loop], analysis: RoundingAnalysis) -> Scope:
@@ -179,10 +192,12 @@ class Session:
         self.checker = checker
         self.run = Run(checker.loops)
         self._problem = _Problem(checker.given.values(), constants)
-        self._executables: dict[Claim | None, _Executable] = {}
+        self._executables: dict[Program | tuple[Claim, ...], _Executable] = {}
+        self._asked: Counter[Claim] = Counter()
+        self._bounds: dict[Claim, Array] = {}
+        self.programs = checker.programs(checker.lemmas)
         self.blunt: set[Claim] = set()
         self._constant_ranges = {name: _measured(array) for name, array in self._problem.arrays.items()}
-        self._ranges = _function(checker.range_program.source, "ranges", vars(ranges))
 
     def evaluate(self, stretch: Mapping[str, Any], first_step: int) -> Result:
         """Evaluate all statements on the states of steps `first_step`, ..., `first_step + S`.
@@ -194,20 +209,26 @@ class Session:
         states = _States(self.checker.given.values(), stretch)
         self._problem.learn(states)
         self.run.begin(first_step, states.increments)
-        self.run.finished = {number for number, ends in self.checker.last_uses.items() if self._all_over(ends)}
-        return Result(self, states, self._execute(None, states))
+        self._bounds = {}
+        self.programs = self.checker.programs(tuple(lemma for lemma in self.checker.lemmas if not self._is_over(lemma)))
+        return Result(self, states, self._execute(self.programs.program, states))
 
-    def _all_over(self, ends: frozenset[Event] | None) -> bool:
-        """Whether all these events happened before the present stretch."""
-        if ends is None:
-            return False
-        steps = [self.run.events.get(self.checker.events[end]) for end in ends]
-        return all(step is not None and step < self.run.first for step in steps)
+    def _is_over(self, lemma: Lemma) -> bool:
+        """Whether the lemma's stage ended before the present stretch."""
+        end = lemma.stage.end
+        step = None if end is None else self.run.events.get(self.checker.events[end])
+        return step is not None and step < self.run.first
 
     def bound(self, claim: Claim, states: _States) -> Array:
         """The rounding bound of a claim on the stretch last evaluated: an axis per index, then the step."""
-        (bound,) = self._execute(claim, states)
-        return taken(bound, self._executables[claim].program.axes, claim.indices)
+        if claim not in self._bounds:
+            self._asked[claim] += 1
+            often = tuple(each for each in self.programs.bounds if self._asked[each] >= OFTEN)
+            claims = often if claim in often else (claim,)
+            bounds = self._execute(claims, states)
+            axes = self._executables[claims].program.axes
+            self._bounds |= {each: taken(bound, axes, each.indices) for each, bound in zip(claims, bounds, strict=True)}
+        return self._bounds[claim]
 
     def screen(self, states: _States) -> dict[Claim, float]:
         """For every claim, a number that its rounding bound nowhere exceeds on the stretch just evaluated."""
@@ -219,8 +240,8 @@ class Session:
             return _measured(self.run.now[number] if row is None else self.run.now[number][row])
 
         steps = (float(self.run.steps[0]), float(self.run.steps[-1]))
-        enclosures = self._ranges(known, kept, self._problem.sizes, steps)
-        return {claim: high for claim, (_, high) in zip(self.checker.bounds, enclosures, strict=True)}
+        enclosures = self.programs.ranges(known, kept, self._problem.sizes, steps)
+        return {claim: high for claim, (_, high) in zip(self.programs.bounds, enclosures, strict=True)}
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -235,28 +256,33 @@ class Session:
         """Go back to what was saved."""
         self.run.restore(saved)
 
-    def _execute(self, claim: Claim | None, states: _States) -> tuple[Any, ...]:
-        """Run the program of all statements, or that of one claim's bound."""
+    def _execute(self, what: Program | tuple[Claim, ...], states: _States) -> tuple[Any, ...]:
+        """Run a program of statements, or that of the bounds of some claims."""
         with np.errstate(all="ignore"):
-            if claim not in self._executables:
-                program = self.checker.program if claim is None else self.checker.bound_program(claim)
-                self._executables[claim] = _Executable(program, self._problem)
-            return self._executables[claim](states.given, self.run)
+            if what not in self._executables:
+                program = self.checker.bound_program(what) if isinstance(what, tuple) else what
+                self._executables[what] = _Executable(program, self._problem)
+            return self._executables[what](states.given, self.run)
 
 
 class Result:
-    """The statements on one stretch: `outcomes`, one for every claim of every lemma, and `events` so far."""
+    """The statements on one stretch: `outcomes`, one for every claim of every lemma, and `events` so far.
+
+    Lemmas whose stages ended before the stretch have none.
+    """
 
     def __init__(self, session: Session, states: _States, values: Sequence[Any]) -> None:
         self._session = session
         self._states = states
-        self._values = dict(zip(session.checker.targets, values, strict=True))
-        self._windows = dict(zip(session.checker.targets, session.checker.program.windows, strict=True))
+        programs = session.programs
+        self._axes = programs.program.axes
+        self._values = dict(zip(programs.targets, values, strict=True))
+        self._windows = dict(zip(programs.targets, programs.program.windows, strict=True))
         numbers = session.checker.events
         self.events = {event.name: session.run.events.get(number) for event, number in numbers.items()}
         self.outcomes = [
             self._outcome(lemma, claim, number)
-            for lemma in session.checker.lemmas
+            for lemma in programs.lemmas
             for number, claim in enumerate(lemma.claims)
         ]
 
@@ -266,7 +292,7 @@ class Result:
         span = self._span(lemma, window)
         where: Any = None
         if claim.where != 1:
-            where = taken(self._values[Mask(claim.where)], self._session.checker.program.axes, claim.indices)
+            where = taken(self._values[Mask(claim.where)], self._axes, claim.indices)
         return Outcome(
             lemma=lemma,
             claim=claim,
@@ -308,7 +334,7 @@ class Result:
 
     def _cut(self, target: Any, indices: tuple[Index, ...], window: Window, span: slice) -> Array:
         """A target on the places of the span: one axis for each index, then the step."""
-        array = taken(self._values[target], self._session.checker.program.axes, indices)
+        array = taken(self._values[target], self._axes, indices)
         if self._windows[target] <= Window.RUN:
             return array if span.start < span.stop else array[..., :0]
         return array[..., span]

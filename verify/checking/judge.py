@@ -168,7 +168,8 @@ class Judge:
         """Read and compile the statements: at the first stretch, so that the run need not wait for it."""
         lemmas, events = self._statements()
         self._lemmas = list(lemmas)
-        self._missing = {lemma.name: self._undetermined(lemma) for lemma in self._lemmas}
+        recorded = frozenset(self._prepared.dynamics.observables)
+        self._missing = {lemma.name: self._undetermined(lemma, recorded) for lemma in self._lemmas}
         judged = [lemma for lemma in self._lemmas if lemma.judged_in_a_run and not self._missing[lemma.name]]
         self._folds = {
             lemma.name: _LemmaFold(lemma, [_Fold(c) for c in lemma.claims], [_Met(c) for c in lemma.given])
@@ -176,7 +177,6 @@ class Judge:
         }
         self.events = {event.name: None for event in events}
         self._snapshots = self._begin_snapshots()
-        recorded = frozenset(self._prepared.dynamics.observables)
         return compile_lemmas(judged, recorded, events=events).start(self._constants)
 
     def _begin_snapshots(self) -> Snapshots | None:
@@ -208,14 +208,13 @@ class Judge:
         """The steps of this stretch at which events occurred."""
         return [step for step in self.event_steps if stretch.first <= step <= stretch.last]
 
-    def _undetermined(self, lemma: Lemma) -> tuple[str, ...]:
+    def _undetermined(self, lemma: Lemma, recorded: frozenset[str]) -> tuple[str, ...]:
         if not lemma.judged_in_a_run:
             return ()
         claims = [side for claim in (*lemma.claims, *lemma.given) for side in (claim.lhs, claim.rhs, claim.where)]
         named = {
             each.name for side in claims for each in observables_behind(side) if each.constant and not each.definition
         }
-        recorded = frozenset(self._prepared.dynamics.observables)
         states = {
             each.name
             for side in claims

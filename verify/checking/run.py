@@ -43,8 +43,7 @@ class Members:
 class Run:
     """Carries what statements remember from stretch to stretch; generated source calls its methods.
 
-    Every memory has a number; recurrences whose numbers are `finished` are carried no further. Arrays have the step
-    along their last axis; a stretch of S increments has S + 1 states.
+    Every memory has a number. Arrays have the step along their last axis; a stretch of S increments has S + 1 states.
     """
 
     def __init__(self, loops: Mapping[int, str]) -> None:
@@ -52,7 +51,6 @@ class Run:
         self._memory: dict[int, Array] = {}
         self.events: dict[int, int] = {}
         self.now: dict[int, Any] = {}
-        self.finished: set[int] = set()
         self.first = 0
         self.steps: Array = np.zeros(1)
 
@@ -146,9 +144,7 @@ class Run:
                 self._require_start()
             else:
                 first = self.events.get(event, self.first + len(self.steps)) - self.first
-        if number in self.finished:
-            sequences[:] = self._memory[number]
-        elif first < len(self.steps):
+        if first < len(self.steps):
             if number not in self._memory:
                 self._memory[number] = np.concatenate([start[:, -1] for start in starts])
             fixed = np.concatenate([np.zeros(0), *(each[:, 0] for each in constants)])

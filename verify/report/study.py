@@ -98,8 +98,9 @@ def _print_findings(console: Console, title: str, findings: Sequence[Finding]) -
     if not findings:
         return
     table = Table(title=title, title_justify="left")
-    for column in ("statement", "verdict", "about", "estimate", "interval", "rule, and in words"):
+    for column in ("statement", "verdict", "about", "estimate", "interval", "rule", "remark"):
         table.add_column(column, justify="right" if column in ("estimate", "interval") else "left", overflow="fold")
+    rules = list(dict.fromkeys(finding.rule for finding in findings if finding.rule))
     for finding in findings:
         table.add_row(
             Text(finding.statement),
@@ -107,9 +108,14 @@ def _print_findings(console: Console, title: str, findings: Sequence[Finding]) -
             Text(finding.about),
             "" if finding.estimate is None else f"{finding.estimate:.4g}",
             "" if finding.interval is None else f"{finding.interval[0]:.4g} to {finding.interval[1]:.4g}",
-            Text("\n".join(line for line in (finding.rule, finding.words, finding.reason) if line)),
+            f"({rules.index(finding.rule) + 1})" if finding.rule else "",
+            Text(finding.reason),
         )
     console.print(table)
+    for number, rule in enumerate(rules, start=1):
+        console.print(f"rule ({number}): {rule}", markup=False, soft_wrap=True)
+    for statement, words in dict.fromkeys((finding.statement, finding.words) for finding in findings):
+        console.print(f"{statement}: {words}", markup=False, soft_wrap=True)
 
 
 def _sheet_table(sheet: Sheet) -> Table:

@@ -561,7 +561,7 @@ def _of_laws() -> list[Control]:
         drawn(
             "one-degree-of-freedom-lost",
             "chi-squares of Bartlett's diagonal with one degree of freedom less",
-            edit(draw, "gaussian_factor", "- np.arange(rows)", "- np.arange(1, rows + 1)"),
+            edit(draw, "gaussian_factor", "float(width) - diagonal", "float(width) - 1.0 - diagonal"),
         ),
         drawn(
             "queries-and-keys-drawn-apart",

@@ -4,51 +4,14 @@ The law of the reduced draw is derived in `docs/reduction.md`: rows of a Gaussia
 their Gram matrix, a Wishart matrix, and that is drawn by its Bartlett factor.
 """
 
-from enum import IntEnum
-
 import numpy as np
 
 from verify.systems.benign_vit.instance import Instance
 from verify.systems.benign_vit.kernels import Array
 from verify.systems.benign_vit.problem import Problem
+from verify.systems.draws import Stream, gaussian_factor, stream
 
 LARGEST_FULL_DRAW = 2**22
-
-
-class Stream(IntEnum):
-    """The independent random streams of one seed."""
-
-    LABELS = 0
-    TOKENS = 1
-    WEIGHTS = 2
-    TEST = 3
-
-
-def stream(seed: int, purpose: Stream) -> np.random.Generator:
-    """A generator for one purpose: drawing more for one leaves the others as they are."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(int(purpose),))))
-
-
-def gaussian_factor(rng: np.random.Generator, rows: int, width: int, stack: tuple[int, ...] = ()) -> Array:
-    """A `rows x min(rows, width)` matrix whose Gram matrix has the law of a `rows x width` standard Gaussian's.
-
-    With `stack`, so many independent ones: shape `(*stack, rows, min(rows, width))`.
-
-    Bartlett's decomposition (lower triangular, `sqrt(chi^2(width - i))` on the diagonal, standard normal below)
-    where `width >= rows`; otherwise the Gaussian matrix itself.
-
-    Examples:
-        >>> gaussian_factor(np.random.default_rng(0), 3, 10**15).shape
-        (3, 3)
-        >>> gaussian_factor(np.random.default_rng(0), 3, 2).shape
-        (3, 2)
-    """
-    if width < rows:
-        return rng.standard_normal((*stack, rows, width))
-    factor = np.tril(rng.standard_normal((*stack, rows, rows)), -1)
-    diagonal = np.arange(rows)
-    factor[..., diagonal, diagonal] = np.sqrt(rng.chisquare(float(width) - diagonal, size=(*stack, rows)))
-    return factor
 
 
 def labels(problem: Problem, rng: np.random.Generator) -> Array:

@@ -10,11 +10,9 @@ from verify.systems.benign_vit import compiled
 from verify.systems.benign_vit.dynamics import workspace
 from verify.systems.benign_vit.instance import Instance, TokenTable
 from verify.systems.benign_vit.kernels import Array, Integers
+from verify.systems.derivatives import COMPLEX_STEP, DIFFERENCE_STEP
 
 WEIGHTS = ("W_Q", "W_K", "W_V")
-COMPLEX_STEP = 1e-30
-DIFFERENCE_STEP = float(np.finfo(float).eps) ** (1 / 3)
-"""Relative step of central differences: balances truncation, step^2, against rounding, eps / step."""
 
 
 def loss_and_gradients(instance: Instance) -> tuple[float, dict[str, Array]]:

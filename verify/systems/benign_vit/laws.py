@@ -5,16 +5,13 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import kolmogorov
 
 from verify.controls import Finding
+from verify.statistics import LEVEL, kolmogorov_smirnov
 from verify.systems.benign_vit import draw, testing
-from verify.systems.benign_vit.draw import Stream, stream
 from verify.systems.benign_vit.kernels import Array
 from verify.systems.benign_vit.problem import Problem
-
-LEVEL = 1e-6
-"""Probability that a right draw is refuted, shared out evenly among the statistics of a law (Bonferroni)."""
+from verify.systems.draws import Stream, stream
 
 REDUCED_DRAWS, FULL_DRAWS = 1000, 4000
 
@@ -138,22 +135,3 @@ def _compared(left: Mapping[str, Array], right: Mapping[str, Array]) -> Finding:
     smallest = min(kolmogorov_smirnov(left[name], right[name]) for name in left)
     passed = smallest >= LEVEL / len(left)
     return Finding(passed, "consistent" if passed else f"refuted (p = {smallest:.0e})")
-
-
-def kolmogorov_smirnov(left: Array, right: Array) -> float:
-    """The asymptotic p-value of the largest distance between two empirical distribution functions.
-
-    Examples:
-        >>> a, b = np.linspace(0.0, 1.0, 200), np.linspace(0.3, 1.3, 200)
-        >>> kolmogorov_smirnov(a, a), kolmogorov_smirnov(a, b) < 1e-6
-        (1.0, True)
-    """
-    left, right = np.sort(left), np.sort(right)
-    everywhere = np.concatenate([left, right])
-    distance = np.max(
-        np.abs(
-            np.searchsorted(left, everywhere, side="right") / len(left)
-            - np.searchsorted(right, everywhere, side="right") / len(right)
-        )
-    )
-    return float(kolmogorov(distance * np.sqrt(len(left) * len(right) / (len(left) + len(right)))))

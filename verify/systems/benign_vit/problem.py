@@ -7,29 +7,11 @@ SNR = |mu| / (sigma_p sqrt(d)), noise multiplier C_p of the second token, step s
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from verify.errors import RequestError
 from verify.systems.base import Preset
-
-LARGEST_DIMENSION = 10**15
-
-
-def _integer(value: object) -> object:
-    """Accept 1e8 where an integer is wanted, as users write dimensions so."""
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
-
-
-Count = Annotated[int, BeforeValidator(_integer)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+from verify.systems.fields import LARGEST_DIMENSION, Count, NonNegative, Positive
 
 
 def _log_term(given: dict[str, Any]) -> float:

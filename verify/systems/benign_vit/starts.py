@@ -6,10 +6,11 @@ The law is that of `draw`, at reduced size; the leading axis counts the starts.
 import numpy as np
 from scipy.special import ndtri
 
-from verify.systems.benign_vit.draw import gaussian_factor, noise_scales
+from verify.systems.benign_vit.draw import noise_scales
 from verify.systems.benign_vit.instance import TokenTable
 from verify.systems.benign_vit.kernels import Array, Integers
 from verify.systems.benign_vit.problem import Problem
+from verify.systems.draws import gaussian_factor
 
 TOKENS = ("token_square", "overlap")
 WEIGHTS = ("value", "query", "key", "query_square", "key_square")

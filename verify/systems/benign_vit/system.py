@@ -14,7 +14,7 @@ from verify.errors import RequestError
 from verify.statistics import clopper_pearson, mean_interval
 from verify.systems.base import InFull, Prepared
 from verify.systems.benign_vit import files, gradients
-from verify.systems.benign_vit.draw import LARGEST_FULL_DRAW, Stream, draw, full_draw_entries, noise_scales, stream
+from verify.systems.benign_vit.draw import LARGEST_FULL_DRAW, draw, full_draw_entries, noise_scales
 from verify.systems.benign_vit.dynamics import (
     ITEM,
     MOST_PROJECTIONS,
@@ -29,6 +29,7 @@ from verify.systems.benign_vit.kernels import Array
 from verify.systems.benign_vit.observed import probe_data, statement_data
 from verify.systems.benign_vit.problem import DEFAULT_PRESET, PRESETS, ArraysGiven, Problem
 from verify.systems.benign_vit.testing import TestSamples, draw_test_samples, draw_test_samples_of_arrays
+from verify.systems.draws import Stream, stream
 
 if TYPE_CHECKING:  # the statements take a second to import, and a run begins without them
     from proofs.language import Claim, Event, Headline, Lemma, Statement

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verify.systems.benign_vit.draw import gaussian_factor, noise_scales
+from verify.systems.benign_vit.draw import noise_scales
 from verify.systems.benign_vit.instance import Instance
 from verify.systems.benign_vit.kernels import Array
 from verify.systems.benign_vit.problem import Problem
+from verify.systems.draws import gaussian_factor
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verify.systems.benign_vit.draw import Stream, draw, gaussian_factor, stream
+from verify.systems.benign_vit.draw import draw
 from verify.systems.benign_vit.problem import Problem
 from verify.systems.benign_vit.testing import draw_test_samples
+from verify.systems.draws import Stream, gaussian_factor, stream
 
 WEIGHTS = ("W_Q", "W_K", "W_V")
 

@@ -14,11 +14,12 @@ from scipy.special import expit, softmax
 
 from verify.systems.benign_vit import draw as drawing
 from verify.systems.benign_vit import testing
-from verify.systems.benign_vit.draw import Stream, draw, gaussian_factor, stream
+from verify.systems.benign_vit.draw import draw
 from verify.systems.benign_vit.dynamics import Reduced
 from verify.systems.benign_vit.instance import TokenTable
 from verify.systems.benign_vit.problem import Problem
 from verify.systems.benign_vit.testing import draw_test_samples
+from verify.systems.draws import Stream, gaussian_factor, stream
 
 Samples = Mapping[str, np.ndarray]
 
@@ -226,29 +227,33 @@ CONTROL = "d_h above 2P, joint"
 """Of rank 5: 3 test noise tokens have 20 of 25 dimensions to themselves, their images 15 of 25 heads."""
 
 
-def fewer_degrees_of_freedom(rng: np.random.Generator, rows: int, width: int) -> np.ndarray:
-    return gaussian_factor(rng, rows, int(0.8 * width))
+Stack = tuple[int, ...]
 
 
-def without_the_root(rng: np.random.Generator, rows: int, width: int) -> np.ndarray:
-    factor = gaussian_factor(rng, rows, width)
+def fewer_degrees_of_freedom(rng: np.random.Generator, rows: int, width: int, stack: Stack = ()) -> np.ndarray:
+    return gaussian_factor(rng, rows, int(0.8 * width), stack)
+
+
+def without_the_root(rng: np.random.Generator, rows: int, width: int, stack: Stack = ()) -> np.ndarray:
+    factor = gaussian_factor(rng, rows, width, stack)
     if width >= rows:
-        np.fill_diagonal(factor, np.diag(factor) ** 2)
+        diagonal = np.arange(rows)
+        factor[..., diagonal, diagonal] **= 2
     return factor
 
 
-def without_the_triangle(rng: np.random.Generator, rows: int, width: int) -> np.ndarray:
+def without_the_triangle(rng: np.random.Generator, rows: int, width: int, stack: Stack = ()) -> np.ndarray:
     """Rows of the right mean size that meet as if space had as many dimensions as there are rows."""
     kept = min(rows, width)
-    return np.sqrt(width / kept) * rng.standard_normal((rows, kept))
+    return np.sqrt(width / kept) * rng.standard_normal((*stack, rows, kept))
 
 
-def not_orthogonal_to_training(rng: np.random.Generator, rows: int, width: int) -> np.ndarray:
-    return gaussian_factor(rng, rows, 25 if width == 20 else width)
+def not_orthogonal_to_training(rng: np.random.Generator, rows: int, width: int, stack: Stack = ()) -> np.ndarray:
+    return gaussian_factor(rng, rows, 25 if width == 20 else width, stack)
 
 
-def seen_heads_counted_twice(rng: np.random.Generator, rows: int, width: int) -> np.ndarray:
-    return gaussian_factor(rng, rows, 25 if width == 15 else width)
+def seen_heads_counted_twice(rng: np.random.Generator, rows: int, width: int, stack: Stack = ()) -> np.ndarray:
+    return gaussian_factor(rng, rows, 25 if width == 15 else width, stack)
 
 
 BROKEN = {

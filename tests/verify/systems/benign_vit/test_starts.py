@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from verify.statistics import kolmogorov_smirnov
 from verify.systems.benign_vit import starts
-from verify.systems.benign_vit.draw import draw, gaussian_factor
+from verify.systems.benign_vit.draw import draw
 from verify.systems.benign_vit.instance import Instance, TokenTable
-from verify.systems.benign_vit.laws import kolmogorov_smirnov
 from verify.systems.benign_vit.problem import Problem
 from verify.systems.benign_vit.starts import (
     draw_extreme_tokens,
@@ -16,6 +16,7 @@ from verify.systems.benign_vit.starts import (
     seen_in_tokens,
     seen_in_weights,
 )
+from verify.systems.draws import gaussian_factor
 
 Statistics = dict[str, np.ndarray]
 

@@ -16,6 +16,7 @@ from verify.statistics import mean_interval
 from verify.studies.fits import PowerLaw, power_law
 from verify.studies.rules import EXPONENT_RULE, RANGE_RULE, judge_exponent, judge_range
 from verify.studies.study import Finding, Judgement, Row, Sheet, Study
+from verify.studies.words import with_interval
 from verify.systems.benign_vit.problem import Problem
 from verify.systems.benign_vit.studies.family import (
     Cutoff,
@@ -24,7 +25,6 @@ from verify.systems.benign_vit.studies.family import (
     named,
     predicted_crossing,
     training_notes,
-    with_interval,
 )
 from verify.systems.benign_vit.studies.training import Trained, train
 

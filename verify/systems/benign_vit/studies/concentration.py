@@ -20,11 +20,11 @@ from verify.checking.verdicts import Verdict
 from verify.errors import RequestError
 from verify.studies.rules import PROBABILITY_RULE, judge_probability, shared_out
 from verify.studies.study import Finding, Judgement, Row, Sheet, Study
-from verify.systems.benign_vit.draw import Stream, draw, labels, stream
+from verify.systems.benign_vit.draw import draw, labels
 from verify.systems.benign_vit.instance import TokenTable
 from verify.systems.benign_vit.kernels import Array
 from verify.systems.benign_vit.observed import statement_data
-from verify.systems.benign_vit.problem import LARGEST_DIMENSION, Count, Problem
+from verify.systems.benign_vit.problem import Problem
 from verify.systems.benign_vit.starts import (
     LABELS,
     TOKENS,
@@ -34,6 +34,8 @@ from verify.systems.benign_vit.starts import (
     seen_in_tokens,
     seen_in_weights,
 )
+from verify.systems.draws import Stream, stream
+from verify.systems.fields import LARGEST_DIMENSION, Count
 
 USUAL = {"N": 10, "M": 4, "d": 10**8, "d_h": 10**8, "delta": 0.05}
 CASES: Mapping[str, Mapping[str, float]] = {

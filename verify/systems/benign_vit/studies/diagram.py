@@ -10,7 +10,6 @@ from pydantic import Field
 
 from verify.studies.axes import spaced, spaced_counts
 from verify.studies.study import Judgement, Row, Sheet, Study
-from verify.systems.benign_vit.problem import Positive
 from verify.systems.benign_vit.studies.family import (
     Cutoff,
     Training,
@@ -20,6 +19,7 @@ from verify.systems.benign_vit.studies.family import (
     training_notes,
 )
 from verify.systems.benign_vit.studies.training import train
+from verify.systems.fields import Positive
 
 
 class Place(Training):

@@ -16,7 +16,8 @@ from proofs.benign_vit.condition import CONDITION
 from verify.checking.meter import condition_meter
 from verify.studies.study import Row
 from verify.systems.benign_vit.observed import scales
-from verify.systems.benign_vit.problem import LARGEST_DIMENSION, Count, Positive, Problem
+from verify.systems.benign_vit.problem import Problem
+from verify.systems.fields import LARGEST_DIMENSION, Count, Positive
 
 
 class Training(BaseModel):
@@ -108,8 +109,3 @@ def _met(row: Row, end: Mapping[str, Any]) -> float:
     (requirement,) = condition_meter({"step-size": CONDITION["step-size"]}, scales(training.problem(ratio)), {})
     assert requirement.ratio is not None
     return requirement.ratio
-
-
-def with_interval(value: float, interval: tuple[float, float]) -> str:
-    """A number and its interval, for readers."""
-    return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"

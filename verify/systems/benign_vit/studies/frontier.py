@@ -15,9 +15,9 @@ from proofs.language import Lemma
 from verify.checking.verdicts import Verdict
 from verify.studies.axes import spaced_counts
 from verify.studies.study import Finding, Judgement, NoQuestion, Row, Sheet, Study
-from verify.systems.benign_vit.problem import Count
 from verify.systems.benign_vit.studies.growing import Growing, families
 from verify.systems.benign_vit.studies.judged import CONTROLS, judge_run, replay, shortfall, statements_of, verdict_of
+from verify.systems.fields import Count
 
 STATEMENTS = statements_of(stage_one, stage_two)
 

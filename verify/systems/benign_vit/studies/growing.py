@@ -18,8 +18,9 @@ from verify.systems.base import Prepared
 from verify.systems.benign_vit.dynamics import Reduced
 from verify.systems.benign_vit.instance import TokenTable
 from verify.systems.benign_vit.observed import statement_data
-from verify.systems.benign_vit.problem import LARGEST_DIMENSION, Count, NonNegative, Positive, Problem
+from verify.systems.benign_vit.problem import Problem
 from verify.systems.benign_vit.studies.training import SYSTEM
+from verify.systems.fields import LARGEST_DIMENSION, Count, NonNegative, Positive
 
 Regime = Literal["benign", "harmful"]
 
@@ -106,21 +107,6 @@ def _named(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value
     return f"{name}={value:g}" if isinstance(value, int | float) else f"{name}={value}"
-
-
-def between(values: Sequence[float | None], digits: int = 4) -> str:
-    """Smallest to largest of what occurred.
-
-    Examples:
-        >>> between([61, 80, None]), between([None])
-        ('61 to 80 (2 of 3)', 'never')
-    """
-    there = [value for value in values if value is not None]
-    if not there:
-        return "never"
-    low, high = f"{min(there):.{digits}g}", f"{max(there):.{digits}g}"
-    often = "" if len(there) == len(values) else f" ({len(there)} of {len(values)})"
-    return (low if low == high else f"{low} to {high}") + often
 
 
 def stage_events(stage: Stage) -> list[str]:

@@ -19,11 +19,13 @@ from verify.studies.axes import spaced
 from verify.studies.fits import Interval
 from verify.studies.rules import judge_range, shared_out
 from verify.studies.study import Finding, Judgement, Row, Sheet, Study
-from verify.systems.benign_vit.problem import LARGEST_DIMENSION, Count, Positive, Problem
+from verify.studies.words import between, with_interval
+from verify.systems.benign_vit.problem import Problem
 from verify.systems.benign_vit.studies.boundary import CUTOFFS, locate
-from verify.systems.benign_vit.studies.family import Cutoff, Training, predicted_crossing, with_interval
-from verify.systems.benign_vit.studies.growing import Growing, between, families
+from verify.systems.benign_vit.studies.family import Cutoff, Training, predicted_crossing
+from verify.systems.benign_vit.studies.growing import Growing, families
 from verify.systems.benign_vit.studies.judged import CONTROLS, judge_run, replay, shortfall, statements_of, verdict_of
+from verify.systems.fields import LARGEST_DIMENSION, Count, Positive
 
 Quantity = Literal["sigma_h", "sigma_V", "step_size"]
 

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from verify.studies.study import Judgement, Row, Sheet, Study
-from verify.systems.benign_vit.problem import Count, Positive
+from verify.studies.words import with_interval
 from verify.systems.benign_vit.studies.boundary import PHASE_BOUNDARY, Boundary, Located, boundaries_of
-from verify.systems.benign_vit.studies.family import families_of, named, with_interval
+from verify.systems.benign_vit.studies.family import families_of, named
+from verify.systems.fields import Count, Positive
 
 
 class Question(Located):

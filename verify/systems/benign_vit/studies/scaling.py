@@ -37,10 +37,10 @@ from verify.studies.rules import (
     shared_out,
 )
 from verify.studies.study import Finding, Judgement, NoQuestion, Row, Sheet, Study
-from verify.systems.benign_vit.problem import Count
-from verify.systems.benign_vit.studies.family import with_interval
-from verify.systems.benign_vit.studies.growing import Growing, between, families, prepare_to_measure, stage_events
+from verify.studies.words import between, with_interval
+from verify.systems.benign_vit.studies.growing import Growing, families, prepare_to_measure, stage_events
 from verify.systems.benign_vit.studies.training import SYSTEM
+from verify.systems.fields import Count
 
 Interval = tuple[float, float]
 
@@ -485,10 +485,9 @@ SCALING = Study(
     name="scaling",
     words="every law with a hidden constant or a limit, on problems that grow with the dimension of queries and keys",
     cell=Scaled,
-    axes={"regime": ("benign", "harmful"), "d_h": spaced_counts(10**4, 10**12, 5)[::-1]},
+    axes={"regime": ("benign", "harmful"), "d_h": spaced_counts(10**4, 10**12, 5)},
     seeds=3,
     measure=measure_scaled,
     judge=judge_scaling,
     measured_as="scaling",
 )
-"""The longest cells come first, so that no worker is left with one at the end."""

@@ -1,0 +1,5 @@
+"""Learning, sample complexity and sparse attention in a shallow vision transformer (arXiv:2302.06015)."""
+
+from verify.systems.shallow_vit.system import ShallowVit
+
+SYSTEM = ShallowVit()

@@ -1,0 +1,550 @@
+"""Forward pass, backward pass and stochastic gradient descent of the shallow transformer, derived by hand.
+
+Tokens are scored by `P = W_K^T W_Q` (D, D), and `R = W_O W_V` makes hidden units of them; `effect_map` holds `R^T`
+(D, m). A sample is a list of slots, its different tokens, with their multiplicities. Where tokens are patterns, D is
+their number, slot j is pattern j and the maps themselves are the scores and effects of the slots. The formulas are
+proved against sympy's derivatives in `proofs.shallow_vit.gradients`; `docs/shallow-vit.md` derives them.
+
+Kinks: the derivative of ReLU at 0 is 0, and that of the hinge loss at margin 1 is 0.
+
+Plain functions: `compiled` jits them, tests and mutation runs also call them as they are.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class Samples(NamedTuple):
+    """Samples as lists of slots.
+
+    Shapes: `label`, `weight` (N,), the latter adding up to 1; `key_count`, `query_weight` (N, S): how often a token is
+    a key, and its share of the queries; `tokens` (N, S, D), empty where slot j is pattern j.
+    """
+
+    label: Array
+    weight: Array
+    key_count: Array
+    query_weight: Array
+    tokens: Array
+
+
+class Weights(NamedTuple):
+    """Shapes: `W_O` (m, m_a), `W_V` (m_a, D), `W_K`, `W_Q` (m_b, D)."""
+
+    W_O: Array
+    W_V: Array
+    W_K: Array
+    W_Q: Array
+
+
+class Grams(NamedTuple):
+    """The closed recursion: P, `W_K^T W_K`, `W_Q^T W_Q`, `W_V^T W_V` (D, D), `R^T` (D, m), `W_O W_O^T` (m, m)."""
+
+    score_map: Array
+    key_gram: Array
+    query_gram: Array
+    effect_map: Array
+    output_gram: Array
+    value_gram: Array
+
+
+class Workspace(NamedTuple):
+    """Buffers of one step, taken once a run; C samples are looked at together.
+
+    Shapes: `score_map` P, `score_drive` H (D, D); `effect_map` R^T, `effect_drive` K^T (D, m); `attention`,
+    `token_effect`, `weighted` (C, S, S); `mean_effect` (C, S); `hidden`, `gate` (C S, m); `output`, `active` (C,).
+    Of one sample with tokens of its own: `score`, `score_pull` (S, S); `effect`, `effect_pull` (S, m); `scored` (S, D);
+    `square` (D, D), `tall` (D, m).
+    """
+
+    score_map: Array
+    effect_map: Array
+    score_drive: Array
+    effect_drive: Array
+    attention: Array
+    token_effect: Array
+    weighted: Array
+    mean_effect: Array
+    hidden: Array
+    gate: Array
+    output: Array
+    active: Array
+    score: Array
+    score_pull: Array
+    effect: Array
+    effect_pull: Array
+    scored: Array
+    square: Array
+    tall: Array
+
+
+class GramBuffers(NamedTuple):
+    """Buffers of the products of the closed recursion: `square` (5, D, D), `tall` (3, D, m), `neurons` (2, m, m)."""
+
+    square: Array
+    tall: Array
+    neurons: Array
+
+
+class Recording(NamedTuple):
+    """What a stretch keeps of each of its states; the leading axis is the step.
+
+    Shapes after it: `batch_loss`, `loss`, `relevant_attention` (); `batch_output`, `batch_active` (B,); `all_output`
+    (N,); of the watched samples `score`, `attention`, `token_effect`, `attention_gradient` (W, S, S) and `output` (W,).
+    Of a state at which the run does not look, `loss`, `all_output` and `relevant_attention` are not a number.
+    """
+
+    batch_loss: Array
+    loss: Array
+    relevant_attention: Array
+    batch_output: Array
+    batch_active: Array
+    all_output: Array
+    score: Array
+    attention: Array
+    token_effect: Array
+    attention_gradient: Array
+    output: Array
+
+
+# One sample, or samples that share their tokens.
+
+
+def attend(score: Array, key_count: Array, attention: Array) -> None:
+    """Attention of each query (row): softmax of the scores, every key as often as it is there."""
+    queries, keys = score.shape
+    for i in range(queries):
+        largest = -np.inf
+        for j in range(keys):
+            if key_count[j] > 0.0:
+                largest = max(largest, score[i, j])
+        total = 0.0
+        for j in range(keys):
+            if key_count[j] > 0.0:
+                attention[i, j] = key_count[j] * np.exp(score[i, j] - largest)
+                total += attention[i, j]
+            else:
+                attention[i, j] = 0.0
+        for j in range(keys):
+            attention[i, j] /= total
+
+
+def activate(hidden: Array, readout: Array, gate: Array) -> None:
+    """`b = a 1[h > 0]`: the neurons that are active, with their readout."""
+    rows, neurons = hidden.shape
+    for k in range(rows):
+        for r in range(neurons):
+            gate[k, r] = readout[r] if hidden[k, r] > 0.0 else 0.0
+
+
+def read_out(
+    attention: Array, token_effect: Array, query_weight: Array, chosen: Integers, mean_effect: Array, output: Array
+) -> None:
+    """`F = sum_i w_i sum_j A_ij t_ij`: `b^T h` is the mean of the effects of the attended tokens."""
+    samples, queries, keys = attention.shape
+    for k in range(samples):
+        total = 0.0
+        for i in range(queries):
+            mean = 0.0
+            for j in range(keys):
+                mean += attention[k, i, j] * token_effect[k, i, j]
+            mean_effect[k, i] = mean
+            total += query_weight[chosen[k], i] * mean
+        output[k] = total
+
+
+def attention_gradient(attention: float, token_effect: float, mean_effect: float) -> float:
+    """`c_ij = A_ij (t_ij - sum_j A_ij t_ij)`: the derivative of a query's part of the output by a score."""
+    return attention * (token_effect - mean_effect)
+
+
+def hinge_loss(label: float, output: float) -> float:
+    """`max(1 - y F, 0)`."""
+    return max(1.0 - label * output, 0.0)
+
+
+def respond(
+    effect: Array, readout: Array, query_weight: Array, chosen: Integers, first: int, count: int, work: Workspace
+) -> None:
+    """Hidden units, active neurons, effects and outputs of samples with one table of effects (S, m), after `attend`."""
+    size = effect.shape[0]
+    rows = count * size
+    attention = work.attention[first : first + count]
+    token_effect = work.token_effect[first : first + count]
+    hidden, gate = work.hidden[first * size : first * size + rows], work.gate[first * size : first * size + rows]
+    np.dot(attention.reshape(rows, size), effect, hidden)
+    activate(hidden, readout, gate)
+    np.dot(gate, effect.T, token_effect.reshape(rows, size))
+    read_out(
+        attention,
+        token_effect,
+        query_weight,
+        chosen,
+        work.mean_effect[first : first + count],
+        work.output[first : first + count],
+    )
+
+
+def forward(samples: Samples, chosen: Integers, readout: Array, work: Workspace) -> None:
+    """Attention, hidden units, effects and outputs of the chosen samples, where slots are patterns.
+
+    Where samples have tokens of their own, `forward_tokens` does the same for one of them.
+    """
+    for k in range(chosen.shape[0]):
+        attend(work.score_map.T, samples.key_count[chosen[k]], work.attention[k])
+    respond(work.effect_map, readout, samples.query_weight, chosen, 0, chosen.shape[0], work)
+
+
+def meet(tokens: Array, work: Workspace) -> None:
+    """Scores `s_ij = x_j^T P x_i` and effects `R x_j` of one sample's tokens (S, D)."""
+    np.dot(tokens, work.score_map, work.scored)
+    np.dot(tokens, work.scored.T, work.score)
+    np.dot(tokens, work.effect_map, work.effect)
+
+
+def forward_tokens(samples: Samples, chosen: Integers, k: int, readout: Array, work: Workspace) -> None:
+    """Attention, hidden units, effects and output of the k-th chosen sample, which has tokens of its own."""
+    n = chosen[k]
+    meet(samples.tokens[n], work)
+    attend(work.score, samples.key_count[n], work.attention[k])
+    respond(work.effect, readout, samples.query_weight, chosen[k : k + 1], k, 1, work)
+
+
+def weigh(
+    samples: Samples, chosen: Integers, batch_weight: Array, first: int, count: int, score_pull: Array, work: Workspace
+) -> None:
+    """Minus the derivatives of the batch loss: `weighted` holds those by effects, over the active neurons; those by
+    scores are added to `score_pull` (query, key).
+    """
+    size = score_pull.shape[0]
+    for k in range(first, first + count):
+        n = chosen[k]
+        push = batch_weight[k] * samples.label[n] * work.active[k]
+        for i in range(size):
+            weight = push * samples.query_weight[n, i]
+            for j in range(size):
+                work.weighted[k, i, j] = weight * work.attention[k, i, j]
+                score_pull[i, j] += weight * attention_gradient(
+                    work.attention[k, i, j], work.token_effect[k, i, j], work.mean_effect[k, i]
+                )
+
+
+def judge_batch(samples: Samples, chosen: Integers, batch_weight: Array, work: Workspace) -> float:
+    """Which samples are active; returns the mean hinge loss of the batch."""
+    loss = 0.0
+    for k in range(chosen.shape[0]):
+        hinge = hinge_loss(samples.label[chosen[k]], work.output[k])
+        work.active[k] = 1.0 if hinge > 0.0 else 0.0
+        loss += batch_weight[k] * hinge
+    return loss
+
+
+def backward(samples: Samples, chosen: Integers, batch_weight: Array, work: Workspace) -> None:
+    """`K^T` and `H`, minus the derivatives of the batch loss by R and P; after `forward`, slots being patterns."""
+    size = work.effect_map.shape[0]
+    count = chosen.shape[0]
+    rows = count * size
+    work.score_pull[:] = 0.0
+    weigh(samples, chosen, batch_weight, 0, count, work.score_pull, work)
+    np.dot(work.weighted[:count].reshape(rows, size).T, work.gate[:rows], work.effect_drive)
+    for i in range(size):
+        for j in range(size):
+            work.score_drive[j, i] = work.score_pull[i, j]
+
+
+def backward_tokens(samples: Samples, chosen: Integers, batch_weight: Array, k: int, work: Workspace) -> None:
+    """The same for one sample with tokens of its own, added to `effect_drive` and `score_drive`."""
+    tokens, size = samples.tokens[chosen[k]], work.score.shape[0]
+    work.score_pull[:] = 0.0
+    weigh(samples, chosen, batch_weight, k, 1, work.score_pull, work)
+    np.dot(work.weighted[k].T, work.gate[k * size : (k + 1) * size], work.effect_pull)
+    np.dot(tokens.T, work.effect_pull, work.tall)
+    work.effect_drive[:] += work.tall
+    np.dot(work.score_pull.T, tokens, work.scored)
+    np.dot(tokens.T, work.scored, work.square)
+    work.score_drive[:] += work.square
+
+
+def drive(samples: Samples, chosen: Integers, batch_weight: Array, readout: Array, work: Workspace) -> float:
+    """Outputs of the batch, `K^T` and `H`, from the maps in `work`; returns the batch loss."""
+    if samples.tokens.shape[0] == 0:
+        forward(samples, chosen, readout, work)
+        loss = judge_batch(samples, chosen, batch_weight, work)
+        backward(samples, chosen, batch_weight, work)
+        return loss
+    for k in range(chosen.shape[0]):
+        forward_tokens(samples, chosen, k, readout, work)
+    loss = judge_batch(samples, chosen, batch_weight, work)
+    work.effect_drive[:] = 0.0
+    work.score_drive[:] = 0.0
+    for k in range(chosen.shape[0]):
+        if work.active[k] > 0.0:
+            backward_tokens(samples, chosen, batch_weight, k, work)
+    return loss
+
+
+# What is recorded besides.
+
+
+def look(
+    samples: Samples, relevant: Array, readout: Array, work: Workspace, everything: Integers, output: Array
+) -> tuple[float, float]:
+    """Outputs of all samples; returns their loss, and the attention to relevant tokens, averaged over queries.
+
+    `relevant` (N, S) is 1 for tokens that agree with their sample's label; `everything` numbers all samples.
+    """
+    total, at_once = everything.shape[0], work.output.shape[0]
+    size = samples.key_count.shape[1]
+    loss, attended = 0.0, 0.0
+    for first in range(0, total, at_once):
+        chosen = everything[first : min(first + at_once, total)]
+        if samples.tokens.shape[0] == 0:
+            forward(samples, chosen, readout, work)
+        else:
+            for k in range(chosen.shape[0]):
+                forward_tokens(samples, chosen, k, readout, work)
+        for k in range(chosen.shape[0]):
+            n = chosen[k]
+            output[n] = work.output[k]
+            loss += samples.weight[n] * hinge_loss(samples.label[n], work.output[k])
+            for i in range(size):
+                weight = samples.weight[n] * samples.query_weight[n, i]
+                for j in range(size):
+                    attended += weight * relevant[n, j] * work.attention[k, i, j]
+    return loss, attended
+
+
+def watch(samples: Samples, watched: Integers, readout: Array, work: Workspace, recording: Recording, t: int) -> None:
+    """Record what the attention statements need of the watched samples."""
+    patterns = samples.tokens.shape[0] == 0
+    if patterns:
+        forward(samples, watched, readout, work)
+    size = samples.key_count.shape[1]
+    for k in range(watched.shape[0]):
+        if not patterns:
+            forward_tokens(samples, watched, k, readout, work)
+        recording.output[t, k] = work.output[k]
+        for i in range(size):
+            for j in range(size):
+                recording.score[t, k, i, j] = work.score_map[j, i] if patterns else work.score[i, j]
+                recording.attention[t, k, i, j] = work.attention[k, i, j]
+                recording.token_effect[t, k, i, j] = work.token_effect[k, i, j]
+                recording.attention_gradient[t, k, i, j] = attention_gradient(
+                    work.attention[k, i, j], work.token_effect[k, i, j], work.mean_effect[k, i]
+                )
+
+
+def observe(
+    samples: Samples,
+    relevant: Array,
+    everything: Integers,
+    watched: Integers,
+    readout: Array,
+    looks: bool,
+    watches: bool,
+    work: Workspace,
+    recording: Recording,
+    t: int,
+) -> None:
+    """Record all samples and the watched ones where they are looked at, and leave a mark where they are not."""
+    if looks:
+        loss, attended = look(samples, relevant, readout, work, everything, recording.all_output[t])
+        recording.loss[t] = loss
+        recording.relevant_attention[t] = attended
+    else:
+        recording.loss[t] = np.nan
+        recording.relevant_attention[t] = np.nan
+        recording.all_output[t] = np.nan
+    if looks or watches:
+        watch(samples, watched, readout, work, recording, t)
+
+
+def record_batch(recording: Recording, t: int, loss: float, count: int, work: Workspace) -> None:
+    """Record the batch about to be used, after `drive`."""
+    recording.batch_loss[t] = loss
+    recording.batch_output[t] = work.output[:count]
+    recording.batch_active[t] = work.active[:count]
+
+
+# Steps on the weights.
+
+
+def multiply(weights: Weights, work: Workspace) -> None:
+    """`P = W_K^T W_Q` and `R^T = W_V^T W_O^T`."""
+    np.dot(weights.W_K.T, weights.W_Q, work.score_map)
+    np.dot(weights.W_V.T, weights.W_O.T, work.effect_map)
+
+
+def differentiate(weights: Weights, work: Workspace, gradients: Weights) -> None:
+    """Minus the gradients `K W_V^T`, `W_O^T K`, `W_Q H^T` and `W_K H`, after `drive`."""
+    np.dot(work.effect_drive.T, weights.W_V.T, gradients.W_O)
+    np.dot(weights.W_O.T, work.effect_drive.T, gradients.W_V)
+    np.dot(weights.W_Q, work.score_drive.T, gradients.W_K)
+    np.dot(weights.W_K, work.score_drive, gradients.W_Q)
+
+
+def add(matrix: Array, increment: Array, factor: float) -> None:
+    """`matrix += factor * increment`, entry by entry."""
+    flat, step = matrix.reshape(-1), increment.reshape(-1)
+    for i in range(flat.size):
+        flat[i] += factor * step[i]
+
+
+def descend(weights: Weights, gradients: Weights, step_size: float, attention_step: float) -> None:
+    """All four weights at once."""
+    add(weights.W_O, gradients.W_O, step_size)
+    add(weights.W_V, gradients.W_V, step_size)
+    add(weights.W_K, gradients.W_K, attention_step)
+    add(weights.W_Q, gradients.W_Q, attention_step)
+
+
+def advance(
+    samples: Samples,
+    relevant: Array,
+    readout: Array,
+    weights: Weights,
+    step_size: float,
+    attention_step: float,
+    batches: Integers,
+    batch_weight: Array,
+    everything: Integers,
+    watched: Integers,
+    looks: NDArray[np.bool_],
+    watches: bool,
+    loss_target: float,
+    work: Workspace,
+    gradients: Weights,
+    recording: Recording,
+    recorded: Weights,
+) -> int:
+    """Make up to `batches.shape[0] - 1` steps in place and record every state on the way.
+
+    `batches` (steps + 1, B) are the samples that each state's step uses. The weights of every state are copied to
+    `recorded`, its leading axis the step. All samples are looked at where `looks` says so. Stops at the first such
+    state whose loss is at most `loss_target`, or at one whose batch loss is not finite. Returns the steps made.
+    """
+    steps = int(batches.shape[0]) - 1
+    for t in range(steps + 1):
+        multiply(weights, work)
+        observe(samples, relevant, everything, watched, readout, looks[t], watches, work, recording, t)
+        loss = drive(samples, batches[t], batch_weight, readout, work)
+        record_batch(recording, t, loss, batches.shape[1], work)
+        recorded.W_O[t] = weights.W_O
+        recorded.W_V[t] = weights.W_V
+        recorded.W_K[t] = weights.W_K
+        recorded.W_Q[t] = weights.W_Q
+        if not np.isfinite(loss):
+            recording.loss[t] = loss
+            return t
+        if t == steps or recording.loss[t] <= loss_target:
+            return t
+        differentiate(weights, work, gradients)
+        descend(weights, gradients, step_size, attention_step)
+    return steps
+
+
+# Steps on the closed recursion of products of weights.
+
+
+def add_twice(matrix: Array, part: Array, factor: float) -> None:
+    """`matrix += factor * (part + part^T)`."""
+    for i in range(matrix.shape[0]):
+        for j in range(matrix.shape[1]):
+            matrix[i, j] += factor * (part[i, j] + part[j, i])
+
+
+def move_scores(grams: Grams, drive: Array, step: float, work: GramBuffers) -> None:
+    """One step of P, `K_2 = W_K^T W_K` and `Q_2 = W_Q^T W_Q` with H, minus the derivative of the loss by P:
+
+    `P + h (K_2 H + H Q_2) + h^2 H P^T H`, `K_2 + h (H P^T + P H^T) + h^2 H Q_2 H^T` and
+    `Q_2 + h (P^T H + H^T P) + h^2 H^T K_2 H`.
+    """
+    P, K_2, Q_2 = grams.score_map, grams.key_gram, grams.query_gram
+    square = work.square
+    by_key, by_query, twice, first, second = square[0], square[1], square[2], square[3], square[4]
+    np.dot(drive, P.T, by_key)
+    np.dot(P.T, drive, by_query)
+    np.dot(by_key, drive, twice)
+    np.dot(K_2, drive, first)
+    np.dot(drive, Q_2, second)
+    add(P, first, step)
+    add(P, second, step)
+    add(P, twice, step * step)
+    add_twice(K_2, by_key, step)
+    add_twice(Q_2, by_query, step)
+    np.dot(second, drive.T, twice)
+    add(K_2, twice, step * step)
+    np.dot(drive.T, first, twice)
+    add(Q_2, twice, step * step)
+
+
+def move_effects(grams: Grams, drive: Array, step: float, work: GramBuffers) -> None:
+    """The same of R, `O = W_O W_O^T` and `V_2 = W_V^T W_V` with K, minus the derivative by R:
+
+    `R + h (O K + K V_2) + h^2 K R^T K`, `O + h (K R^T + R K^T) + h^2 K V_2 K^T` and
+    `V_2 + h (R^T K + K^T R) + h^2 K^T O K`; R and K are held transposed.
+    """
+    E, O, V_2 = grams.effect_map, grams.output_gram, grams.value_gram
+    by_token, by_token_twice = work.square[0], work.square[1]
+    by_neuron, by_neuron_twice = work.neurons[0], work.neurons[1]
+    first, second, twice = work.tall[0], work.tall[1], work.tall[2]
+    np.dot(E, drive.T, by_token)
+    np.dot(drive.T, E, by_neuron)
+    np.dot(drive, O, first)
+    np.dot(V_2, drive, second)
+    np.dot(by_token.T, drive, twice)
+    add(E, first, step)
+    add(E, second, step)
+    add(E, twice, step * step)
+    add_twice(O, by_neuron, step)
+    add_twice(V_2, by_token, step)
+    np.dot(drive.T, second, by_neuron_twice)
+    add(O, by_neuron_twice, step * step)
+    np.dot(first, drive.T, by_token_twice)
+    add(V_2, by_token_twice, step * step)
+
+
+def advance_grams(
+    samples: Samples,
+    relevant: Array,
+    readout: Array,
+    grams: Grams,
+    step_size: float,
+    attention_step: float,
+    batches: Integers,
+    batch_weight: Array,
+    everything: Integers,
+    watched: Integers,
+    looks: NDArray[np.bool_],
+    watches: bool,
+    loss_target: float,
+    work: Workspace,
+    buffers: GramBuffers,
+    recording: Recording,
+    recorded: Grams,
+) -> int:
+    """The same on the products of weights; `work.score_map` and `work.effect_map` are those of `grams`."""
+    steps = int(batches.shape[0]) - 1
+    for t in range(steps + 1):
+        observe(samples, relevant, everything, watched, readout, looks[t], watches, work, recording, t)
+        loss = drive(samples, batches[t], batch_weight, readout, work)
+        record_batch(recording, t, loss, batches.shape[1], work)
+        recorded.score_map[t] = grams.score_map
+        recorded.key_gram[t] = grams.key_gram
+        recorded.query_gram[t] = grams.query_gram
+        recorded.effect_map[t] = grams.effect_map
+        recorded.output_gram[t] = grams.output_gram
+        recorded.value_gram[t] = grams.value_gram
+        if not np.isfinite(loss):
+            recording.loss[t] = loss
+            return t
+        if t == steps or recording.loss[t] <= loss_target:
+            return t
+        move_scores(grams, work.score_drive, attention_step, buffers)
+        move_effects(grams, work.effect_drive, step_size, buffers)
+    return steps

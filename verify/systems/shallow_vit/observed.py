@@ -1,0 +1,137 @@
+"""The data that statements about `shallow-vit` name, measured on an instance or known from its problem."""
+
+from typing import Any
+
+import numpy as np
+
+from verify.systems.shallow_vit.dynamics import Course
+from verify.systems.shallow_vit.instance import EPSILON
+from verify.systems.shallow_vit.kernels import Array, Samples
+from verify.systems.shallow_vit.measures import Probes
+from verify.systems.shallow_vit.problem import ArraysGiven, Problem
+
+WIDEST_NULL = 2000
+"""Largest dimension at which directions that no step sees are looked for."""
+
+
+def token_sizes(samples: Samples) -> tuple[float, float]:
+    """The largest norm of a token, and the largest distance of two tokens of a sample."""
+    if not samples.tokens.size:
+        several = np.count_nonzero(samples.key_count, axis=1).max() > 1
+        return 1.0, float(np.sqrt(2.0)) if several else 0.0
+    radius, diameter = 0.0, 0.0
+    for tokens, count in zip(samples.tokens, samples.key_count, strict=True):
+        there = tokens[count > 0]
+        square = np.einsum("sd,sd->s", there, there)
+        radius = max(radius, float(square.max()))
+        diameter = max(diameter, float((square[:, None] + square - 2.0 * there @ there.T).max()))
+    return float(np.sqrt(radius)), float(np.sqrt(max(diameter, 0.0)))
+
+
+def null_directions(samples: Samples, frame: Array | None) -> dict[str, Array]:
+    """Directions (D,) that no step sees, by the names of `proofs.shallow_vit.symbols`, as far as there are any."""
+    if not samples.tokens.size:
+        ones = np.ones(samples.key_count.shape[1])
+        return {"difference_null": ones / np.sqrt(len(ones)), "pattern_sum": ones}
+    there = samples.key_count > 0
+    tokens = samples.tokens[there]
+    means = (samples.tokens * there[..., None]).sum(axis=1) / there.sum(axis=1)[:, None]
+    differences = (samples.tokens - means[:, None])[there]
+    found: dict[str, Array] = {}
+    if tokens.shape[1] <= WIDEST_NULL:
+        beyond_tokens, beyond_differences = _null_space(tokens), _null_space(differences)
+        if beyond_tokens.shape[1]:
+            found["token_null"] = beyond_tokens[:, 0]
+        if beyond_differences.shape[1]:
+            along = beyond_differences @ (beyond_differences.T @ means.mean(axis=0))
+            length = float(np.linalg.norm(along))
+            found["difference_null"] = along / length if length > np.sqrt(EPSILON) else beyond_differences[:, 0]
+    if frame is not None:
+        total = frame.sum(axis=0)
+        if np.abs(differences @ total).max() <= 8.0 * tokens.shape[1] * EPSILON:
+            found["pattern_sum"] = total
+    return found
+
+
+def _null_space(rows: Array) -> Array:
+    """Orthonormal columns orthogonal to all rows."""
+    _, sizes, directions = np.linalg.svd(np.linalg.qr(rows, mode="r"), full_matrices=True)
+    rank = int(np.count_nonzero(sizes > sizes.max(initial=0.0) * max(rows.shape) * EPSILON))
+    return np.asarray(directions[rank:].T)
+
+
+def probe_data(probes: Probes) -> dict[str, Array]:
+    """The directions along which matrices are followed, and their norms."""
+    directions = probes._asdict().items()
+    norms = {f"{name}_probe_norm": np.linalg.norm(each, axis=0) for name, each in directions}
+    return norms | {f"{name}_probe": each for name, each in directions}
+
+
+def statement_data(
+    course: Course,
+    problem: Problem | ArraysGiven,
+    probes: Probes,
+    nulls: dict[str, Array],
+    start_squares: dict[str, float],
+    length: int,
+    total: int,
+    patterns: int,
+) -> dict[str, Any]:
+    """The constant observables of `proofs.shallow_vit.symbols`; parameters of the data law only for a drawn problem.
+
+    `length` counts the tokens of a sample, `total` the samples, `patterns` the patterns (0: unknown).
+    """
+    samples, watched = course.samples, course.watched
+    radius, diameter = token_sizes(samples)
+    counts = samples.key_count[watched]
+    data: dict[str, Any] = {
+        "step_size": course.step_size,
+        "attention_step_size": course.attention_step,
+        "loss_target": problem.loss_target,
+        "token_radius": radius,
+        "token_diameter": diameter,
+        "readout_norm": float(np.linalg.norm(course.readout)),
+        "operations": float(course.terms),
+        "product_operations": float(sum(map(len, (probes.token, probes.value, probes.head))) + 16),
+        "label": samples.label[watched],
+        "key_count": counts,
+        "has_key": (counts > 0).astype(float),
+        "query_weight": samples.query_weight[watched],
+        "samples": float(total),
+        "batch_size": float(course.batch),
+        "length": float(length),
+        **dict.fromkeys(nulls, 1.0),
+        **start_squares,
+        **probe_data(probes),
+    }
+    if patterns:
+        data["patterns"] = float(patterns)
+    if not samples.tokens.size:
+        data |= _pattern_data(course, counts, length)
+    if isinstance(problem, Problem):
+        data |= {
+            "relevant_share": problem.alpha_star,
+            "confusion_share": problem.alpha_sharp,
+            "token_noise": problem.tau,
+            "head_scale": problem.kappa,
+            "value_error": problem.sigma,
+            "head_error": problem.delta,
+            "readout_scale": problem.xi,
+        }
+    return data
+
+
+def _pattern_data(course: Course, counts: Array, length: int) -> dict[str, Any]:
+    """What is known where slots are patterns."""
+    samples = course.samples
+    patterns = counts.shape[1]
+    own = np.where(samples.label[course.watched] > 0, 0, 1)
+    weighted = (samples.weight * samples.label)[:, None] * samples.key_count / length
+    return {
+        "twin_count": counts[:, [1, 0, *range(2, patterns)]],
+        "twin_has_key": (counts[:, [1, 0, *range(2, patterns)]] > 0).astype(float),
+        "own_key": own,
+        "other_key": 1 - own,
+        "is_irrelevant": (np.arange(patterns) >= 2).astype(float),
+        "pattern_drive": weighted.sum(axis=0),
+    }

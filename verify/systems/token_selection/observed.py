@@ -1,0 +1,101 @@
+"""The data that statements about `token-selection` name, measured on an instance or known from its problem."""
+
+from typing import Any
+
+import numpy as np
+
+from verify.systems.token_selection.draw import signal_parts
+from verify.systems.token_selection.dynamics import EPSILON, Geometry, probe_coefficients
+from verify.systems.token_selection.instance import Instance
+from verify.systems.token_selection.kernels import Array
+from verify.systems.token_selection.problem import ArraysGiven, Problem
+
+FOURTH_MOMENT = {"gaussian": 3.0, "uniform": 9.0 / 5.0}
+"""`E w^4 / (E w^2)^2` of an entry of W."""
+
+
+def statement_data(
+    instance: Instance, geometry: Geometry, training: Problem | ArraysGiven, roundings: dict[str, Any]
+) -> dict[str, Any]:
+    """The constant observables of `proofs.token_selection.symbols`; those of the data law only where it is known."""
+    samples, tokens, _, _ = instance.shape
+    places = (samples, tokens)
+    blocks = (samples, tokens, samples, tokens)
+    data: dict[str, Any] = {
+        "label": instance.y,
+        "true_label": instance.y_clean,
+        "is_noisy": (instance.y != instance.y_clean).astype(float),
+        "is_other": (np.arange(tokens) > 0).astype(float),
+        "value": instance.value,
+        "token_gram": geometry.gram.reshape(blocks),
+        "start_map": geometry.start_map.reshape(blocks),
+        "start_score": geometry.start_score.reshape(places),
+        "start_query_square": geometry.start_square,
+        "step_size": instance.step_size,
+        "loss_target": training.loss_target,
+        "probe": probe_coefficients(len(geometry.tokens)).reshape(*places, -1),
+        "token_norm": np.linalg.norm(geometry.tokens, axis=1).reshape(places),
+        "start_size": np.linalg.norm(geometry.images, axis=0).reshape(places),
+        "diameter": _diameters(instance.X),
+        "start_norm": _start_norm(instance, geometry),
+        **_block_norms("start", geometry.start_map, samples),
+        **_block_norms("gram", geometry.gram, samples),
+        **roundings,
+    }
+    if training.m is not None:
+        signals = geometry.tokens[:, :2] * training.m
+        data |= {
+            "signal_norm": training.m,
+            "weak_scale": training.rho,
+            "weak_tokens": float(training.k_w),
+            "confusing_tokens": float(training.k_c),
+            "signal_overlap": signals.T.reshape(2, *places),
+            "signal_start_map": (training.m * geometry.mapped[:, :2]).T.reshape(2, *places),
+        }
+    if training.sigma is not None:
+        data["noise_deviation"] = training.sigma
+    if isinstance(training, Problem):
+        parts = signal_parts(training).reshape(-1, 2)
+        data |= {
+            "dimension": float(training.d),
+            "flip_rate": training.eta_f,
+            "start_scale": training.s_0,
+            "start_spread": _start_spread(training),
+            "signal_gram": (parts @ parts.T).reshape(blocks),
+        }
+    return data
+
+
+def _start_spread(problem: Problem) -> float:
+    """`E (W^T W)^2 / s_0^2`, a multiple of the identity: `2 + (k_4 - 2)/d` for independent entries."""
+    if problem.start == "orthogonal":
+        return 1.0
+    return 2.0 + (FOURTH_MOMENT[problem.start] - 2.0) / problem.d
+
+
+def _diameters(X: Array) -> Array:
+    """The largest distance between two tokens of each sample, (n,)."""
+    return np.array([np.sqrt(((x[:, None] - x[None]) ** 2).sum(axis=2)).max() for x in X])
+
+
+def _start_norm(instance: Instance, geometry: Geometry) -> float:
+    """Operator norm of W at the start on the span of the tokens, whose rank is decided as float64 allows."""
+    directions, sizes, _ = np.linalg.svd(geometry.tokens.T, full_matrices=False)
+    span = directions[:, sizes > sizes.max() * max(geometry.tokens.shape) * EPSILON]
+    return float(np.linalg.norm(instance.W @ span, 2)) if span.size else 0.0
+
+
+def _block_norms(name: str, matrix: Array, samples: int) -> dict[str, Array]:
+    """Operator norms of the blocks of pairs of samples (n, n), and of a sample with all others (n,), centred."""
+    tokens = len(matrix) // samples
+    blocks = matrix.reshape(samples, tokens, samples, tokens).transpose(0, 2, 1, 3)
+    blocks = blocks - blocks.mean(axis=2, keepdims=True)
+    blocks = blocks - blocks.mean(axis=3, keepdims=True)
+    squares = np.einsum("ijst,ijut->ijsu", blocks, blocks)
+    others = squares.sum(axis=1) - squares[np.arange(samples), np.arange(samples)]
+    return {f"{name}_block": _largest_root(squares), f"{name}_rest": _largest_root(others)}
+
+
+def _largest_root(squares: Array) -> Array:
+    """Operator norms from matrices times their transposes."""
+    return np.asarray(np.sqrt(np.maximum(np.linalg.eigvalsh(squares)[..., -1], 0.0)))

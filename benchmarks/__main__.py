@@ -1,5 +1,6 @@
-"""Measure everything and write `docs/performance.md`."""
+"""Measure all systems, or those named, and write their sections of `docs/performance.md`."""
 
+import argparse
 import sys
 import time
 from pathlib import Path
@@ -9,39 +10,42 @@ try:
 except ModuleNotFoundError:
     sys.exit('benchmarks: PyTorch is missing (pip install -e ".[peers]")')
 
-from benchmarks import judging, machine, memory, report, scaling, startup
-from benchmarks.meeting import hold
-from benchmarks.problems import MEETINGS
+from benchmarks import machine
+from benchmarks.benign_vit.section import measure as measure_benign_vit
+from benchmarks.page import with_sections
+from benchmarks.report import machine_lines
+from benchmarks.shallow_vit.section import measure as measure_shallow_vit
+from benchmarks.token_selection.section import measure as measure_token_selection
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
+SYSTEMS = {
+    "benign-vit": measure_benign_vit,
+    "token-selection": measure_token_selection,
+    "shallow-vit": measure_shallow_vit,
+}
+
 
 def main() -> None:
-    """Run, print the page and write it."""
+    """Run, print what was measured and write it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("systems", nargs="*", metavar="SYSTEM", help=f"{', '.join(SYSTEMS)} [all]")
+    chosen = parser.parse_args().systems or list(SYSTEMS)
+    for name in chosen:
+        if name not in SYSTEMS:
+            parser.error(f"SYSTEM: {name}: one of {', '.join(SYSTEMS)}")
     begun = time.monotonic()
-    described = machine.describe()
 
     def tell(what: str) -> None:
         print(f"{time.monotonic() - begun:5.0f} s  {what}", file=sys.stderr, flush=True)
 
-    with machine.one_thread():
-        product = machine.matrix_product_seconds(*scaling.PRODUCT)
-        meetings = []
-        for meeting in MEETINGS:
-            tell(f"side by side at {meeting}")
-            meetings.append((meeting, hold(meeting)))
-        tell("cost against d and d_h")
-        scales = scaling.measure()
-    tell("all statements checked")
-    costs = judging.measure()
-    tell("memory against steps")
-    peaks = memory.measure()
-    tell("start-up")
-    startups = startup.measure()
-    text = report.page(described, product, meetings, scales, peaks, startups, costs)
-    PAGE.write_text(text, encoding="utf-8")
-    print(text)
-    tell(f"written to {PAGE}")
+    for name in chosen:
+        lines = machine_lines(machine.describe())
+        text = f"{lines}\n{SYSTEMS[name](lambda what, name=name: tell(f'{name}: {what}'))}"
+        print(text)
+        before = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+        PAGE.write_text(with_sections(before, {name: text}, list(SYSTEMS)), encoding="utf-8")
+        tell(f"{name}: written to {PAGE}")
 
 
 if __name__ == "__main__":

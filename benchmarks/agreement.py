@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.contestants import Array, Contestant
-from benchmarks.problems import Meeting
 
 VISIBLE = 100.0
 """How many times more than the tolerance the loss must move, for an agreement to mean anything."""
@@ -15,7 +14,7 @@ VISIBLE = 100.0
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a contestant's losses are from the reduced engine's, relative to them."""
+    """How far a contestant's losses are from the reference's, relative to them."""
 
     name: str
     difference: float
@@ -28,16 +27,18 @@ class Agreement:
         return self.difference <= self.tolerance and self.moved >= VISIBLE * self.tolerance
 
 
-def compare(meeting: Meeting, reference: Array, contestant: Contestant) -> Agreement:
-    """Train for the compared steps and compare with the losses of the reference.
+def compare(reference: Array, contestant: Contestant, terms: int) -> Agreement:
+    """Train for as many steps as the reference has losses, and compare with them.
 
-    The tolerance is epsilon times the square root of d times the steps: roundings of random sign.
+    The tolerance is epsilon times the square root of the steps times `terms`, the terms of the longest sum behind an
+    output: roundings of random sign.
     """
-    losses = contestant.train(meeting.compared)
+    steps = len(reference)
+    losses = contestant.train(steps)
     return Agreement(
         contestant.name,
         difference=float(np.max(np.abs(losses / reference - 1.0))),
-        tolerance=math.sqrt(meeting.compared * meeting.d) * contestant.precision,
+        tolerance=math.sqrt(steps * terms) * contestant.precision,
         moved=float(np.max(np.abs(reference / reference[0] - 1.0))),
     )
 
@@ -51,7 +52,7 @@ def require_agreement(agreements: Sequence[Agreement], control: Agreement) -> No
     for agreement in agreements:
         if not agreement.holds:
             raise SystemExit(
-                f"benchmarks: {agreement.name} disagrees with the reduced engine:"
+                f"benchmarks: {agreement.name} disagrees with the reference:"
                 f" relative difference {agreement.difference:.1e}, tolerance {agreement.tolerance:.1e},"
                 f" while the loss moved by {agreement.moved:.1e}"
             )

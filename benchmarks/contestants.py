@@ -1,4 +1,4 @@
-"""What a contestant is, and the two engines as contestants."""
+"""What a contestant is, and the project's engines as contestants."""
 
 from typing import Protocol
 
@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from verify.engines.drive import STRETCH_STEPS
 from verify.engines.stretch import Dynamics
-from verify.systems.benign_vit.dynamics import FullWeights, Reduced
-from verify.systems.benign_vit.instance import Instance, TokenTable
 
 Array = NDArray[np.float64]
 
+FLOAT64 = float(np.finfo(np.float64).eps)
+
 
 class Contestant(Protocol):
-    """A program that trains one instance by full-batch gradient descent."""
+    """A program that trains one instance by gradient descent."""
 
     @property
     def name(self) -> str:
@@ -32,30 +32,24 @@ class Contestant(Protocol):
 
 
 class Engine:
-    """One of the project's engines, bare: it records states but judges nothing."""
+    """One of the project's engines, bare: it records states but judges nothing.
 
-    precision = float(np.finfo(np.float64).eps)
+    `observed` names the loss among what it records: that of all samples, or of the batch.
+    """
 
-    def __init__(self, name: str, dynamics: Dynamics) -> None:
+    precision = FLOAT64
+
+    def __init__(self, name: str, dynamics: Dynamics, observed: str = "loss") -> None:
         self.name = name
         self._dynamics = dynamics
+        self._observed = observed
 
     def train(self, steps: int) -> Array:
         """Make `steps` steps, in stretches as a run does."""
         losses = []
         while True:
             stretch = self._dynamics.advance(min(steps, STRETCH_STEPS), -1.0, [])
-            losses.append(stretch.arrays["loss"][: stretch.steps].copy())
+            losses.append(stretch.arrays[self._observed][: stretch.steps].copy())
             steps -= stretch.steps
             if not steps:
                 return np.concatenate(losses)
-
-
-def reduced_engine(instance: Instance, name: str = "verify, reduced engine, float64") -> Engine:
-    """Gradient descent in token space."""
-    return Engine(name, Reduced(instance, TokenTable.of(instance), None))
-
-
-def weights_engine(instance: Instance) -> Engine:
-    """Gradient descent on the weight matrices."""
-    return Engine("verify, weights engine, float64", FullWeights(instance, TokenTable.of(instance), None))

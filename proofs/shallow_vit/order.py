@@ -6,7 +6,7 @@ runs on other seeds; laws with derived constants say so.
 
 from typing import Any
 
-from sympy import Expr, Rational, Symbol, cosh, sinh, sqrt
+from sympy import Abs, Expr, Rational, Symbol, cosh, sinh, sqrt
 
 from proofs.language import ByHand, Claim, Derived, Lemma, Observable, Paper
 from proofs.shallow_vit.inequalities import PAGE, attention_cap, attention_capped, drive_alignment
@@ -96,11 +96,12 @@ def _within(ratio: Any) -> list[Claim]:
 
 
 iteration_law = Lemma(
-    words="From orthogonal queries and keys the steps are an explicit constant over eta alpha, as alpha falls.",
+    words="From orthogonal queries and keys the steps are an explicit constant over eta alpha, off by order sqrt(alpha) at"
+    " most.",
     kind="order",
     claims=[
-        Claim(total_steps * _pace, "~", iteration_constant),
-        Claim(doubling_steps * _pace, "~", doubling_constant),
+        Claim(Abs(total_steps * _pace / iteration_constant - 1), "O", sqrt(relevant_share)),
+        Claim(Abs(doubling_steps * _pace / doubling_constant - 1), "O", sqrt(relevant_share)),
     ],
     source=Paper(PAPER, says="the number of iterations is of order 1/alpha_*", derived="the constant"),
 )
@@ -201,6 +202,7 @@ random_head_effect = _effect("random_head_effect", "when queries and keys have a
 irrelevant_effect = _effect("irrelevant_effect", "when 30 irrelevant tokens are dropped of 40")
 relevant_effect = _effect("relevant_effect", "when 4 relevant tokens are dropped of 6")
 spurious_effect = _effect("spurious_effect", "when 10 tokens agree with the label in training alone")
+label_effect = _effect("label_effect", "when the training labels are permuted")
 removal_effect = _effect("removal_effect", "when 9 of these 10 are dropped, against tokens that agree by chance")
 
 
@@ -249,5 +251,11 @@ spurious_tokens_hurt = _hurts(
     "Tokens that agree with the label in training alone raise the test error.",
     spurious_effect,
     "spurious correlations harm, and token sparsification removes them",
+)
+labels_matter = Lemma(
+    words="Training on permuted labels raises the test error.",
+    kind="order",
+    claim=Claim(label_effect, ">", 0),
+    source=_seen("effects"),
 )
 removal_repairs = _hardly("Dropping most of the spurious tokens repairs that.", removal_effect, "effects")

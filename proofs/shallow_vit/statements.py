@@ -4,9 +4,9 @@ from functools import cache
 
 from proofs.language import Lemma, collect
 from proofs.language.statements import Statement
-from proofs.shallow_vit import exact
+from proofs.shallow_vit import exact, inequalities, order
 
-MODULES = (exact,)
+MODULES = (exact, inequalities, order)
 
 
 @cache

@@ -15,66 +15,67 @@ values are resolved on each box on which the sign inside can be shown; elsewhere
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, reduce
-from itertools import chain, product
-from math import ceil, comb, floor, prod
-from typing import Any, Literal, NamedTuple
+from functools import lru_cache
+from itertools import chain
+from typing import Any, Literal
 
-from flint import arb, ctx, fmpq
+from flint import arb
 from sympy import (
     Abs,
     Add,
     Dummy,
-    E,
     Expr,
     Float,
-    Function,
     Integer,
     Interval,
     Matrix,
-    Max,
-    Min,
     Symbol,
     diff,
     exp,
     expand,
     expand_log,
-    expand_power_exp,
-    factor,
-    fraction,
-    gcd,
     log,
     oo,
-    pi,
-    powsimp,
     sympify,
     tanh,
-    together,
 )
 from sympy.functions.elementary.hyperbolic import HyperbolicFunction
 
-from proofs.language import Logistic, ScalarInequality, Softplus, real_variable
+from proofs.language import ScalarInequality, Softplus, real_variable
 from proofs.language.statements import Relation
+from verify.checking.boxes import (
+    Box,
+    Side,
+    corners,
+    enclose_number,
+    enclosed_box,
+    point_box,
+    scattered_points,
+    where_to_cut,
+)
+from verify.checking.intervals import NotDefined, absolute_enclosure, enclose, operations_of
+from verify.checking.rewriting import MOST_TERMS, as_fraction, count_terms, enclose_forms, normal_form
 
 Status = Literal["proved", "refuted", "undecided"]
 
 # How many derivatives a proof of monotonicity may nest; few are tried first, and there are many in several
 # variables.
 DERIVATIVES_IN_ONE = (1, 2, 6)
+
 DERIVATIVES_IN_MANY = (1, 2)
-# Expressions with more terms or operations are not rewritten or differentiated, which could take minutes.
-MOST_TERMS = 200
+
 MOST_OPERATIONS = 300
-LARGEST_POWER = 8
+
 # No box reaches further than this without being the tail itself.
 FARTHEST_CUT = Integer(2) ** 1024
+
 DEEPEST_CUT = 200
+
 BOXES_BEFORE_TURNING = 16
+
 MOST_OPEN_KINKS = 3
-SCATTERED_POINTS = 63
 
 
 @dataclass(frozen=True)
@@ -93,539 +94,28 @@ class Outcome:
     words: str
 
 
-class NotDefined(ArithmeticError):
-    """Somewhere on the box, a part of the expression may have no real value."""
-
-
-class Enclosure(NamedTuple):
-    """The reals from `low` to `high`, both exact or infinite; an open end is not attained."""
-
-    low: Any
-    high: Any
-    low_open: bool = False
-    high_open: bool = False
-
-    @property
-    def nonnegative(self) -> bool:
-        """Whether no member is negative."""
-        return bool(self.low >= 0)
-
-    @property
-    def positive(self) -> bool:
-        """Whether every member is positive."""
-        return bool(self.low > 0 or (self.low == 0 and self.low_open))
-
-    @property
-    def negated(self) -> "Enclosure":
-        """The members with the other sign."""
-        return Enclosure(_opposite(self.high), _opposite(self.low), self.high_open, self.low_open)
-
-    def intersection(self, other: "Enclosure") -> "Enclosure":
-        """Return what both hold, for two enclosures of the same quantity."""
-        low, low_open = max((self.low, self.low_open), (other.low, other.low_open))
-        high, high_closed = min((self.high, not self.high_open), (other.high, not other.high_open))
-        return Enclosure(low, high, low_open, not high_closed)
-
-    def __str__(self) -> str:
-        low, high = self.low.str(6, radius=False), self.high.str(6, radius=False)
-        return low if low == high else f"[{low}, {high}]"
-
-
-def _opposite(end: Any) -> Any:
-    # A plain minus sign would round to the precision of the moment.
-    return end.neg(exact=True)
-
-
-def _outward(low: Any, high: Any, low_open: bool = False, high_open: bool = False) -> Enclosure:
-    """Round outward; an end that overflows or is not a number becomes infinite."""
-    low, high = low.lower(), high.upper()
-    if not low.is_finite():
-        low, low_open = arb.neg_inf(), True
-    if not high.is_finite():
-        high, high_open = arb.pos_inf(), True
-    return Enclosure(low, high, low_open, high_open)
-
-
-def _constant(ball: Any) -> Enclosure:
-    return _outward(ball, ball)
-
-
-def _sum(a: Enclosure, b: Enclosure) -> Enclosure:
-    return _outward(a.low + b.low, a.high + b.high, a.low_open or b.low_open, a.high_open or b.high_open)
-
-
-def _product_of_ends(x: Any, y: Any) -> Any:
-    # An infinite end bounds finite values, and zero times each of those is zero.
-    return arb(0) if x == 0 or y == 0 else x * y
-
-
-def _product(a: Enclosure, b: Enclosure) -> Enclosure:
-    if a.low < 0 and a.high <= 0:
-        return _product(a.negated, b).negated
-    if b.low < 0 and b.high <= 0:
-        return _product(a, b.negated).negated
-    if a.low >= 0 and b.low >= 0:
-        low, high = _product_of_ends(a.low, b.low), _product_of_ends(a.high, b.high)
-        low_open = a.positive and b.positive and (low == 0 or a.low_open or b.low_open)
-        return _outward(low, high, low_open, high != 0 and (a.high_open or b.high_open))
-    ends = [_product_of_ends(x, y) for x in (a.low, a.high) for y in (b.low, b.high)]
-    return _outward(min(end.lower() for end in ends), max(end.upper() for end in ends))
-
-
-def _reciprocal(a: Enclosure) -> Enclosure:
-    if a.negated.positive:
-        return _reciprocal(a.negated).negated
-    if not a.positive:
-        raise NotDefined
-    low = 1 / a.high if a.high.is_finite() else arb(0)
-    high = 1 / a.low if a.low > 0 else arb.pos_inf()
-    return _outward(low, high, a.high_open, a.low_open)
-
-
-def _absolute(a: Enclosure) -> Enclosure:
-    if a.low >= 0:
-        return a
-    if a.high <= 0:
-        return a.negated
-    high, high_closed = max((a.high, not a.high_open), (_opposite(a.low), not a.low_open))
-    return Enclosure(arb(0), high, False, not high_closed)
-
-
-def _increasing(a: Enclosure, function: Callable[[Any], Any], least: Any, most: Any) -> Enclosure:
-    """Enclose an increasing function that stays strictly between `least` and `most`."""
-    low = function(a.low).lower() if a.low.is_finite() else least
-    high = function(a.high).upper() if a.high.is_finite() else most
-    inside_low, inside_high = bool(low > least), bool(high < most)
-    return Enclosure(
-        low if inside_low else least,
-        high if inside_high else most,
-        a.low_open if inside_low else True,
-        a.high_open if inside_high else True,
-    )
-
-
-def _power(a: Enclosure, exponent: Any) -> Enclosure:
-    """Enclose a power with a rational exponent other than 0."""
-    if exponent < 0:
-        return _reciprocal(_power(a, -exponent))
-    p, q = int(exponent.p), int(exponent.q)
-    if q > 1 and a.low < 0:
-        raise NotDefined
-    if q > 1 or p % 2 == 0:
-        a = _absolute(a)
-    low, high = (x if x == 0 or not x.is_finite() else (x**p).root(q) if q > 1 else x**p for x in a[:2])
-    return _outward(low, high, a.low_open, a.high_open)
-
-
-def _logarithm(a: Enclosure) -> Enclosure:
-    if not a.positive:
-        raise NotDefined
-    low = a.low.log() if a.low > 0 else arb.neg_inf()
-    high = a.high.log() if a.high.is_finite() else arb.pos_inf()
-    return _outward(low, high, a.low_open, a.high_open)
-
-
-def _exponential(a: Enclosure) -> Enclosure:
-    return _increasing(a, arb.exp, arb(0), arb.pos_inf())
-
-
-def _maximum(a: Enclosure, b: Enclosure) -> Enclosure:
-    low, low_open = max((a.low, a.low_open), (b.low, b.low_open))
-    high, high_closed = max((a.high, not a.high_open), (b.high, not b.high_open))
-    return Enclosure(low, high, low_open, not high_closed)
-
-
-def _minimum(a: Enclosure, b: Enclosure) -> Enclosure:
-    return _maximum(a.negated, b.negated).negated
-
-
-_FUNCTIONS: Mapping[Any, Callable[[Enclosure], Enclosure]] = {
-    exp: _exponential,
-    log: _logarithm,
-    tanh: lambda a: _increasing(a, arb.tanh, arb(-1), arb(1)),
-    Logistic: lambda a: _increasing(a, lambda x: 1 / (1 + (-x).exp()), arb(0), arb(1)),
-    Softplus: lambda a: _increasing(
-        a,
-        lambda x: x + (-x).exp().log1p() if x > 0 else x.exp().log1p(),
-        arb(0),
-        arb.pos_inf(),
-    ),
-    Abs: _absolute,
-}
-
-EnclosedBox = Mapping[Symbol, Enclosure]
-_Operation = Callable[[EnclosedBox, Sequence[Enclosure]], Enclosure]
-
-
-def _operation(node: Expr) -> _Operation:
-    """Return how a node's enclosure follows from those of its arguments."""
-    if node.is_Symbol:
-        return lambda box, _: box[node]
-    if node.is_Rational:
-        return lambda _box, _: _constant(arb(fmpq(int(node.p), int(node.q))))
-    if node is E:
-        return lambda _box, _: _constant(arb.const_e())
-    if node is pi:
-        return lambda _box, _: _constant(arb.pi())
-    if node.is_Add:
-        return lambda _, arguments: reduce(_sum, arguments)
-    if node.is_Mul:
-        return lambda _, arguments: reduce(_product, arguments)
-    if node.is_Pow and node.exp.is_Rational:
-        return lambda _, arguments: _power(arguments[0], node.exp)
-    if node.is_Pow:
-        return lambda _, arguments: _exponential(_product(_logarithm(arguments[0]), arguments[1]))
-    if isinstance(node, Max):
-        return lambda _, arguments: reduce(_maximum, arguments)
-    if isinstance(node, Min):
-        return lambda _, arguments: reduce(_minimum, arguments)
-    if node.func in _FUNCTIONS:
-        function = _FUNCTIONS[node.func]
-        return lambda _, arguments: function(arguments[0])
-    known = ", ".join(sorted(function.__name__ for function in _FUNCTIONS))
-    raise ValueError(f"expression {node}: it cannot be enclosed (allowed: {known}, Max, Min and arithmetic)")
-
-
-@lru_cache(maxsize=10_000)
-def _operations(expression: Expr) -> tuple[tuple[_Operation, tuple[int, ...]], ...]:
-    """List the operations that make up an expression, with the places of their arguments; every part once."""
-    places: dict[Expr, int] = {}
-    operations: list[tuple[_Operation, tuple[int, ...]]] = []
-
-    def visit(node: Expr) -> int:
-        if node not in places:
-            arguments = tuple(visit(argument) for argument in node.args)
-            operations.append((_operation(node), arguments))
-            places[node] = len(operations) - 1
-        return places[node]
-
-    visit(expression)
-    return tuple(operations)
-
-
-def enclose(expression: Expr, box: EnclosedBox, bits: int) -> Enclosure:
-    """Return an interval that holds every value of the expression on a box.
-
-    Raises:
-        NotDefined: if a part of it may have no real value on the box.
-        ValueError: if it holds a function that cannot be enclosed.
-
-    >>> x = Symbol("x", real=True)
-    >>> print(enclose(x**2 - x / 3, {x: Enclosure(arb(-3), arb(3))}, bits=53))
-    [-1.00000, 10.0000]
-    """
-    values: list[Enclosure] = []
-    with ctx.workprec(bits):
-        for operation, arguments in _operations(expression):
-            values.append(operation(box, [values[place] for place in arguments]))
-    return values[-1]
-
-
-class Side(NamedTuple):
-    """One side of a box, its ends exact real numbers or infinite; an open end does not belong to it."""
-
-    low: Expr
-    high: Expr
-    low_open: bool = False
-    high_open: bool = False
-
-    @property
-    def is_point(self) -> bool:
-        """Whether it is a single number."""
-        return bool(self.low == self.high)
-
-    @property
-    def is_bounded(self) -> bool:
-        """Whether both ends are finite."""
-        return bool(self.low != -oo and self.high != oo)
-
-    def enclosure(self, bits: int) -> Enclosure:
-        """Return the interval of its members, rounded outward."""
-        low, high = _number(self.low, bits).low, _number(self.high, bits).high
-        return Enclosure(low, high, self.low_open or self.low == -oo, self.high_open or self.high == oo)
-
-    def certainly_holds(self, number: Expr, bits: int) -> bool:
-        """Whether a number certainly belongs to it."""
-        return (_certainly_below(self.low, number, bits) or (number == self.low and not self.low_open)) and (
-            _certainly_below(number, self.high, bits) or (number == self.high and not self.high_open)
-        )
-
-    def parts(self, cut: Expr) -> tuple["Side", ...]:
-        """Return its parts below and above a cut, which belongs to both; itself if the cut is not inside."""
-        if not (_certainly_below(self.low, cut, 256) and _certainly_below(cut, self.high, 256)):
-            return (self,)
-        return self._replace(high=cut, high_open=False), self._replace(low=cut, low_open=False)
-
-
-Box = Mapping[Symbol, Side]
-
-
-@lru_cache(maxsize=100_000)
-def _number(value: Expr, bits: int) -> Enclosure:
-    if value in (oo, -oo):
-        end = arb.pos_inf() if value == oo else arb.neg_inf()
-        return Enclosure(end, end)
-    return enclose(value, {}, bits)
-
-
-def _certainly_below(lower: Expr, upper: Expr, bits: int) -> bool:
-    return bool(_number(lower, bits).high < _number(upper, bits).low)
-
-
-def _enclosed(box: Box, bits: int) -> EnclosedBox:
-    return {variable: side.enclosure(bits) for variable, side in box.items()}
-
-
-# Rewriting: forms of one expression that are equal as functions but are enclosed more or less tightly.
-
-
-def _exponential_over_constants(base: Expr) -> tuple[Expr, Expr, Expr] | None:
-    """Return (a, b, u) if the expression is `a + b exp(u)` with positive numbers a and b."""
-    if not (base.is_Add and len(base.args) == 2):
-        return None
-    for constant, term in (base.args, base.args[::-1]):
-        scale, exponential = term.as_independent(*term.free_symbols) if term.is_Mul else (Integer(1), term)
-        if isinstance(exponential, exp) and constant.is_number and constant.is_positive and scale.is_positive:
-            return constant, scale, exponential.args[0]
-    return None
-
-
-def _logistic(argument: Expr) -> Expr:
-    return (1 + tanh(argument / 2)) / 2
-
-
-@lru_cache(maxsize=10_000)
-def _normal(expression: Expr) -> Expr:
-    """Write every logistic function by tanh, and every maximum by an absolute value.
-
-    Then the derivatives of logistic functions are polynomials in them, and `phi (1 - phi) <= 1/4` a square.
-    """
-    if not expression.args:
-        return expression
-    if expression.is_Mul:
-        expression = _with_merged_exponentials(expression)
-    shape = _exponential_over_constants(expression.args[0])
-    if shape is not None and expression.is_Pow and expression.exp.is_Integer and expression.exp < 0:
-        a, b, u = shape
-        return (_logistic(-_normal(u) - log(b / a)) / a) ** (-expression.exp)
-    if shape is not None and isinstance(expression, log):
-        a, b, u = shape
-        return log(a) + Softplus(_normal(u) + log(b / a))
-    arguments = [_normal(argument) for argument in expression.args]
-    if isinstance(expression, Logistic):
-        return _logistic(arguments[0])
-    if isinstance(expression, Max | Min):
-        sign = 1 if isinstance(expression, Max) else -1
-        return reduce(lambda a, b: (a + b + sign * Abs(a - b)) / 2, arguments)
-    return expression.func(*arguments)
-
-
-def _with_merged_exponentials(product: Expr) -> Expr:
-    """Write `exp(u) / (a + b exp(u))` as `1 / (b + a exp(-u))` inside a product."""
-    for power in product.args:
-        shape = _exponential_over_constants(power.base) if power.is_Pow and power.exp == -1 else None
-        if shape is not None and exp(shape[2]) in product.args:
-            a, b, u = shape
-            return product / power / exp(u) / (b + a * exp(-u))
-    return product
-
-
-def _expanded(expression: Expr) -> Expr:
-    return expand(expression, power_exp=False, power_base=False, log=False)
-
-
-@lru_cache(maxsize=50_000)
-def _terms(expression: Expr) -> int:
-    """Return how many terms an expression has at most when it is multiplied out."""
-    if expression.is_Add:
-        return sum(map(_terms, expression.args))
-    if expression.is_Mul:
-        return prod(map(_terms, expression.args))
-    if expression.is_Pow and expression.exp.is_Integer and expression.exp > 0:
-        return comb(_terms(expression.base) + int(expression.exp) - 1, int(expression.exp))
-    return max(map(_terms, expression.args), default=1)
-
-
-def _with_powers_merged(expression: Expr) -> Expr:
-    return powsimp(_expanded(expression), combine="exp")
-
-
-def _as_fraction(expression: Expr) -> Expr:
-    """Write an expression as one fraction, with exponentials for tanh, to show its sign in a tail."""
-    exponentials = {node: 1 - 2 / (exp(2 * node.args[0]) + 1) for node in expression.atoms(tanh)}
-    numerator, denominator = fraction(together(expand_power_exp(expression.xreplace(exponentials))))
-    return _factored(numerator) / denominator if _terms(numerator) <= MOST_TERMS else expression
-
-
-def _near_upper_limits(expression: Expr) -> Expr:
-    """Write `tanh(u)` and `Softplus(u)` by their distance from their asymptotes for large u.
-
-    Written so, a distance far below the working precision is not lost to rounding.
-    """
-    near = {node: 1 - 2 * Logistic(-2 * node.args[0]) for node in expression.atoms(tanh)}
-    near |= {node: node.args[0] + Softplus(-node.args[0]) for node in expression.atoms(Softplus)}
-    return _expanded(expression.xreplace(near))
-
-
-def _near_lower_limits(expression: Expr) -> Expr:
-    near = {node: 2 * Logistic(2 * node.args[0]) - 1 for node in expression.atoms(tanh)}
-    return _expanded(expression.xreplace(near))
-
-
-def _factored(expression: Expr) -> Expr:
-    """Expand and factor an expression as a polynomial in its functions, `exp(2 u)` a square of `exp(u)`.
-
-    sympy's own choice of unknowns would take `exp(10**9 x)` for a power of `exp(x)` with that exponent.
-    """
-    expanded = _expanded(expression)
-    functions = expanded.atoms(Function)
-    unknowns = {function: Dummy() for function in functions}
-    multiples: dict[Expr, dict[Expr, Expr]] = {}
-    for function in functions:
-        if isinstance(function, exp):
-            multiple, rest = function.args[0].as_coeff_Mul()
-            multiples.setdefault(rest, {})[function] = multiple
-    meant = {unknown: function for function, unknown in unknowns.items()}
-    for rest, powers in multiples.items():
-        unit, base = reduce(gcd, powers.values()), Dummy()
-        if all(abs(multiple / unit) <= LARGEST_POWER for multiple in powers.values()):
-            unknowns |= {function: base ** (multiple / unit) for function, multiple in powers.items()}
-            meant[base] = exp(unit * rest)
-    return factor(expanded.xreplace(unknowns)).xreplace(meant)
-
-
-_REWRITINGS: Sequence[Callable[[Expr], Expr]] = (
-    _expanded,
-    _with_powers_merged,
-    _factored,
-    _near_upper_limits,
-    _near_lower_limits,
-    _as_fraction,
-)
-
-
-@lru_cache(maxsize=50_000)
-def _rewritten(expression: Expr, place: int) -> Expr:
-    return _REWRITINGS[place](expression) if _terms(expression) <= MOST_TERMS else expression
-
-
-def _enclose_forms(expression: Expr, box: EnclosedBox, bits: int) -> Enclosure | None:
-    """Intersect the enclosures of an expression's forms, up to the first that settles its sign.
-
-    None if the expression may not be defined on the box.
-    """
-    try:
-        best = enclose(expression, box, bits)
-    except NotDefined:
-        return None
-    tried = {expression}
-    for place in range(len(_REWRITINGS)):
-        if best.positive or best.negated.positive:
-            break
-        form = _rewritten(expression, place)
-        if form not in tried:
-            tried.add(form)
-            with suppress(NotDefined):
-                best = best.intersection(enclose(form, box, bits))
-    return best
-
-
 @lru_cache(maxsize=10_000)
 def _derivative(expression: Expr, variable: Symbol) -> Expr:
-    return _normal(diff(expression, variable))
+    return normal_form(diff(expression, variable))
 
 
 @lru_cache(maxsize=10_000)
 def _simplifies_to_zero(expression: Expr) -> bool:
     """Whether an expression is 0 as a rational function of exponentials, logarithms and its variables."""
-    if _terms(expression) > MOST_TERMS:
+    if count_terms(expression) > MOST_TERMS:
         return False
     logarithms = {node: log(1 + exp(node.args[0])) for node in expression.atoms(Softplus)}
-    return bool(_as_fraction(expand_log(expression.xreplace(logarithms))) == 0)
+    return bool(as_fraction(expand_log(expression.xreplace(logarithms))) == 0)
 
 
 def _is_zero(expression: Expr, box: Box, bits: int) -> bool:
     """Whether an expression is 0 on the whole box by algebra; a value that is not 0 saves the trouble."""
-    middle = _point({variable: _cut(side) for variable, side in box.items()})
-    value = _enclose_forms(expression, _enclosed(middle, 4 * bits), 4 * bits)
+    middle = point_box({variable: where_to_cut(side) for variable, side in box.items()})
+    value = enclose_forms(expression, enclosed_box(middle, 4 * bits), 4 * bits)
     if value is None or value.positive or value.negated.positive:
         return False
     corner = {variable: side.low for variable, side in box.items() if side.is_point}
-    return _simplifies_to_zero(_normal(_normal(expression).subs(corner)))
-
-
-# Where to cut.
-
-
-def _simplest_between(low: Expr, high: Expr) -> Expr:
-    """Return the fraction with the smallest denominator in a closed interval of rationals."""
-    if low <= 0 <= high:
-        return Integer(0)
-    if high < 0:
-        return -_simplest_between(-high, -low)
-    whole = Integer(ceil(low))
-    if whole <= high:
-        return whole
-    below = Integer(floor(low))
-    return below + 1 / _simplest_between(1 / (high - below), 1 / (low - below))
-
-
-def _rational(value: Expr) -> Expr:
-    if value.is_Rational:
-        return value
-    mantissa, exponent = _number(value, 256).low.man_exp()
-    return Integer(int(mantissa)) * Integer(2) ** int(exponent)
-
-
-def _cut(side: Side) -> Expr:
-    """Return where to cut a side in two: at a simple fraction, since claims tend to be tight at those."""
-    if side.is_point:
-        return side.low
-    if _certainly_below(side.high, Integer(0), 64) or side.high == 0:
-        return -_cut(Side(-side.high, -side.low))
-    if _certainly_below(side.low, Integer(0), 64):
-        return Integer(0)
-    if side.high == oo:
-        start = Integer(ceil(_rational(side.low)))
-        return max(Integer(1), 2 * start, start**2)
-    low, high = _rational(side.low), _rational(side.high)
-    if high > 16 and low < 1:
-        return Integer(1)
-    if low > 0 and high > 16 * low:
-        return Integer(2) ** ((_magnitude(low) + _magnitude(high)) // 2)
-    width = high - low
-    simplest = _simplest_between(low + width / 64, high - width / 64)
-    if 16 * simplest.q**2 * width < 1:
-        return simplest
-    return _simplest_between(low + width / 4, high - width / 4)
-
-
-def _magnitude(value: Expr) -> int:
-    return int(value.p).bit_length() - int(value.q).bit_length()
-
-
-def _point(values: Mapping[Symbol, Expr]) -> Box:
-    return {variable: Side(value, value) for variable, value in values.items()}
-
-
-def _corners(box: Box) -> Iterator[dict[Symbol, Expr]]:
-    ends = [{end for end in (side.low, side.high) if end not in (oo, -oo)} for side in box.values()]
-    for corner in product(*ends):
-        yield dict(zip(box, corner, strict=True))
-
-
-def _scattered(box: Box) -> Iterator[dict[Symbol, Expr]]:
-    """Yield points all over a box: where a search without any proof would cut it."""
-    queue = deque([box])
-    for number in range(SCATTERED_POINTS):
-        box = queue.popleft()
-        middle = {variable: _cut(side) for variable, side in box.items()}
-        yield middle
-        variable = list(box)[number.bit_length() % len(box)]
-        queue.extend({**box, variable: part} for part in box[variable].parts(middle[variable]))
-
-
-# Reasons why a margin is nonnegative on a box.
+    return _simplifies_to_zero(normal_form(normal_form(expression).subs(corner)))
 
 
 def _resolved(margin: Expr, box: Box, bits: int) -> Expr:
@@ -636,7 +126,7 @@ def _resolved(margin: Expr, box: Box, bits: int) -> Expr:
         for kink in _kinks(margin):
             for signed in (kink.args[0], -kink.args[0]):
                 if _is_shown(signed, box, False, bits, derivatives=2):
-                    margin, pending = _normal(margin.xreplace({kink: signed})), True
+                    margin, pending = normal_form(margin.xreplace({kink: signed})), True
                     break
     return margin
 
@@ -653,7 +143,7 @@ def _is_shown(margin: Expr, box: Box, strict: bool, bits: int, derivatives: int,
     At most so many derivatives are nested, in the variable `along` alone if it is given.
     """
     margin = _resolved(margin, box, bits)
-    enclosure = _enclose_forms(margin, _enclosed(box, bits), bits)
+    enclosure = enclose_forms(margin, enclosed_box(box, bits), bits)
     if enclosure is None:
         return False
     if enclosure.positive or (enclosure.nonnegative and not strict):
@@ -664,7 +154,7 @@ def _is_shown(margin: Expr, box: Box, strict: bool, bits: int, derivatives: int,
         return True
     if kinks := _kinks(margin):
         return len(kinks) <= MOST_OPEN_KINKS and _is_shown_for_both_signs(margin, box, strict, bits, derivatives)
-    return len(_operations(margin)) <= MOST_OPERATIONS and any(
+    return len(operations_of(margin)) <= MOST_OPERATIONS and any(
         _grows_from_face(margin, box, variable, from_low, strict, bits, derivatives, enclosure.low)
         for variable, side in box.items()
         if not side.is_point and along in (None, variable)
@@ -676,7 +166,7 @@ def _is_shown_for_both_signs(margin: Expr, box: Box, strict: bool, bits: int, de
     """Whether a margin is shown with `u` and also with `-u` in place of some `|u|`, which is one of them."""
     kink = _kinks(margin)[0]
     return all(
-        _is_shown(_normal(margin.xreplace({kink: signed})), box, strict, bits, derivatives)
+        _is_shown(normal_form(margin.xreplace({kink: signed})), box, strict, bits, derivatives)
         for signed in (kink.args[0], -kink.args[0])
     )
 
@@ -701,7 +191,7 @@ def _grows_from_face(
     if end in (oo, -oo):
         return False
     face = {**box, variable: Side(end, end)}
-    value = _enclose_forms(margin, _enclosed(face, bits), bits)
+    value = enclose_forms(margin, enclosed_box(face, bits), bits)
     if value is None or not _is_shown(margin, face, strict and not end_is_open, bits, derivatives):
         return False
     slope = _derivative(margin, variable) * (1 if from_low else -1)
@@ -721,7 +211,7 @@ def _curves_up_from_touch(margin: Expr, box: Box, bits: int) -> bool:
     """Whether a margin is convex on a box and vanishes with its gradient at one of the box's corners."""
     margin = _resolved(margin, box, bits)
     variables = [variable for variable, side in box.items() if not side.is_point]
-    if _kinks(margin) or len(variables) < 2 or _enclose_forms(margin, _enclosed(box, bits), bits) is None:
+    if _kinks(margin) or len(variables) < 2 or enclose_forms(margin, enclosed_box(box, bits), bits) is None:
         return False
     hessian = Matrix(
         len(variables),
@@ -729,11 +219,11 @@ def _curves_up_from_touch(margin: Expr, box: Box, bits: int) -> bool:
         lambda i, j: _derivative(_derivative(margin, variables[i]), variables[j]),
     )
     for order in range(1, len(variables) + 1):
-        minor = _enclose_forms(_normal(hessian[:order, :order].det()), _enclosed(box, bits), bits)
+        minor = enclose_forms(normal_form(hessian[:order, :order].det()), enclosed_box(box, bits), bits)
         if minor is None or not minor.positive:
             return False
     flat_there = [margin, *(_derivative(margin, variable) for variable in variables)]
-    return any(all(_is_zero(quantity, _point(corner), bits) for quantity in flat_there) for corner in _corners(box))
+    return any(all(_is_zero(quantity, point_box(corner), bits) for quantity in flat_there) for corner in corners(box))
 
 
 class _Search:
@@ -741,7 +231,7 @@ class _Search:
 
     def __init__(self, sides: tuple[Expr, Expr], strict: bool, domain: Box) -> None:
         self.sides, self.strict, self.domain = sides, strict, domain
-        self.margin = _normal(sides[1] - sides[0])
+        self.margin = normal_form(sides[1] - sides[0])
         self.box: dict[Symbol, Side] = dict(domain)
         self.coordinates: dict[Symbol, Expr] = {variable: variable for variable in domain}
 
@@ -771,12 +261,12 @@ class _Search:
         del self.box[old]
         self.box[new] = Side(constant + Add(*lows), constant + Add(*highs))
         self.coordinates = {v: expand(place.xreplace(solved)) for v, place in self.coordinates.items()}
-        self.margin = _normal(self.margin.subs(solved))
+        self.margin = normal_form(self.margin.subs(solved))
 
     def _lies_outside(self, box: Box, bits: int) -> bool:
         """Whether no point of a box belongs to the domain."""
         for variable, place in self.coordinates.items():
-            reached = enclose(place, _enclosed(box, bits), bits)
+            reached = enclose(place, enclosed_box(box, bits), bits)
             allowed = self.domain[variable].enclosure(bits)
             if reached.high < allowed.low or reached.low > allowed.high:
                 return True
@@ -784,7 +274,7 @@ class _Search:
 
     def _is_settled(self, box: Box, bits: int) -> bool:
         """Whether the claim is shown on a box, both sides being defined there."""
-        enclosed = _enclosed(box, bits)
+        enclosed = enclosed_box(box, bits)
         try:
             left, right = (enclose(side.xreplace(self.coordinates), enclosed, bits) for side in self.sides)
         except NotDefined:
@@ -801,10 +291,10 @@ class _Search:
         witness = {variable: place.subs(point) for variable, place in self.coordinates.items()}
         if not all(self.domain[variable].certainly_holds(value, bits) for variable, value in witness.items()):
             return None
-        at = _point(witness)
+        at = point_box(witness)
         for finer in (bits, 4 * bits):
             try:
-                left, right = (enclose(side, _enclosed(at, finer), finer) for side in self.sides)
+                left, right = (enclose(side, enclosed_box(at, finer), finer) for side in self.sides)
             except NotDefined:
                 return None
             if right.high < left.low or (self.strict and right.high == left.low):
@@ -818,13 +308,13 @@ class _Search:
         """Return the side to cut: an unbounded one, or else that along which the margin may change most."""
         unbounded = [variable for variable, side in box.items() if not side.is_bounded]
         if unbounded:
-            return min(unbounded, key=lambda variable: abs(_cut(box[variable])))
-        margin, enclosed = _resolved(self.margin, box, bits), _enclosed(box, bits)
+            return min(unbounded, key=lambda variable: abs(where_to_cut(box[variable])))
+        margin, enclosed = _resolved(self.margin, box, bits), enclosed_box(box, bits)
 
         def change(variable: Symbol) -> Any:
             width = enclosed[variable].high - enclosed[variable].low
-            slope = None if _kinks(margin) else _enclose_forms(_derivative(margin, variable), enclosed, bits)
-            steepest = _absolute(slope).high if slope is not None else arb.pos_inf()
+            slope = None if _kinks(margin) else enclose_forms(_derivative(margin, variable), enclosed, bits)
+            steepest = absolute_enclosure(slope).high if slope is not None else arb.pos_inf()
             return (steepest * width).mid() if steepest.is_finite() else width
 
         return max(box, key=change)
@@ -832,7 +322,7 @@ class _Search:
     def run(self, touching: Mapping[Symbol, Sequence[Expr]], bits: int, most_boxes: int, looked_at: int = 0) -> Outcome:
         """Search until the claim is shown on every box, is false at a point, or the boxes are used up."""
         first_boxes = self._first_boxes(touching)
-        for point in chain(chain.from_iterable(map(_corners, first_boxes)), _scattered(self.box)):
+        for point in chain(chain.from_iterable(map(corners, first_boxes)), scattered_points(self.box)):
             if witness := self._violation_at(point, bits):
                 return Outcome("refuted", witness, looked_at, bits, "")
         queue = deque((box, 0) for box in first_boxes)
@@ -846,7 +336,7 @@ class _Search:
             finest = max(finest, finer)
             if self._lies_outside(box, finer) or self._is_settled(box, finer):
                 continue
-            middle = {variable: _cut(side) for variable, side in box.items()}
+            middle = {variable: where_to_cut(side) for variable, side in box.items()}
             if witness := self._violation_at(middle, finer):
                 return Outcome("refuted", witness, looked_at, finest, "")
             variable = self._widest(box, finer)
@@ -880,7 +370,7 @@ class _Search:
 
 def _in_print(value: Expr) -> str:
     exact = str(value)
-    return exact if len(exact) <= 20 else _number(value, 64).low.str(12, radius=False)
+    return exact if len(exact) <= 20 else enclose_number(value, 64).low.str(12, radius=False)
 
 
 def prove(
@@ -923,7 +413,7 @@ def prove(
             outcome = found
     if outcome.witness is None:
         return outcome
-    at = _enclosed(_point(outcome.witness), outcome.bits)
+    at = enclosed_box(point_box(outcome.witness), outcome.bits)
     both = [str(enclose(side, at, outcome.bits)) for side in (left, right)]
     where = ", ".join(f"{variable} = {_in_print(value)}" for variable, value in outcome.witness.items())
     return replace(outcome, words=f"false at {where}: {both[0]} {relation} {both[1]} does not hold")
@@ -978,5 +468,5 @@ def _checked(left: Expr, right: Expr, variables: Mapping[Symbol, Interval]) -> t
         )
         for side in (left, right)
     )
-    _operations(left - right)
+    operations_of(left - right)
     return left, right, domain

@@ -30,7 +30,8 @@ from sympy import (
 
 from proofs.language import Logistic, Softplus, collect, real_variable
 from proofs.shared import logistic
-from verify.checking.scalar import Enclosure, NotDefined, Outcome, enclose, prove, prove_inequality
+from verify.checking.intervals import Enclosure, NotDefined, enclose
+from verify.checking.scalar import Outcome, prove, prove_inequality
 
 a, b, c, z = (real_variable(name) for name in "abcz")
 HALF, HAIR = Rational(1, 2), Rational(1, 10**25)

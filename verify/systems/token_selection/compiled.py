@@ -29,6 +29,9 @@ for _inner in (
 ):
     register_jitable(_inner)
 
+# Sums over a row in any order: several numbers at a time.
+register_jitable(fastmath={"reassoc"})(kernels.measure_rows)
+
 # error_model="numpy": a division by zero gives inf, which the run reports, in place of a branch in every loop.
 _jit = njit(cache=True, error_model="numpy", nogil=True)
 

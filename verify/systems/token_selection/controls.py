@@ -194,7 +194,7 @@ def _of_steps(run: Scene, by_weights: Scene, resumed: Scene) -> list[Control]:
         control(
             "square-of-the-step-forgotten",
             "scores move to first order in the step alone",
-            edit(kernels, "move", "query_square + step_size * alignment\n", "query_square\n"),
+            edit(kernels, "move", "gain = query_square + step_size * alignment", "gain = query_square"),
             "gram-system",
         ),
         control(
@@ -350,7 +350,7 @@ def _of_engines(look: Look) -> list[Control]:
         control(
             "growth-forgotten",
             "saved weights and test samples do not see W grow",
-            edit(kernels, "follow_representer", "grow_representer(representer, coefficient, drive, step_size)", "pass"),
+            edit(kernels, "grow_representer", "row[j] += weight * drive[j]", "pass"),
         ),
         control(
             "kept-states-overwritten",

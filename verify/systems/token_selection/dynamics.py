@@ -312,7 +312,7 @@ class Reduced:
 def _probes(geometry: Geometry) -> Probes:
     coefficients = probe_coefficients(len(geometry.tokens))
     return Probes(
-        coefficients=coefficients,
+        coefficients=np.ascontiguousarray(coefficients.T),
         start=np.ascontiguousarray(geometry.start_map @ coefficients),
         query=geometry.start_score @ coefficients,
         gram_size=np.linalg.norm(geometry.gram, axis=1),

@@ -113,7 +113,7 @@ class Measures(NamedTuple):
 
 
 class Probes(NamedTuple):
-    """Fixed coefficients `b` of the tokens (N, Z), what the start makes of them, and buffers.
+    """Fixed coefficients `b` of the tokens (Z, N), what the start makes of them, and buffers.
 
     `start` is `M_0 b` (N, Z) and `query` is `b^T a_0` (Z,): tokens and p at the start, along `z = W_0 Z^T b`.
     `gram_size` (N,) are the norms of the rows of K; `pulled` and `moved` are buffers (Z, N).
@@ -333,19 +333,18 @@ def measure_representer(
     t: int,
 ) -> None:
     """Record the representer of the state of offset `t`, after `pull_coefficients`."""
-    tokens, count = probes.coefficients.shape
+    count, tokens = probes.coefficients.shape
     measures.start_share[t] = share
     measures.coefficient[t].reshape(-1)[:] = coefficient
     measures.start_coefficient[t].reshape(-1)[:] = start_coefficient
     measures.start_pull[t].reshape(-1)[:] = work.start_pull
     measures.representer_drive[t].reshape(-1)[:] = work.representer_drive
     measures.coefficient_pull[t].reshape(-1)[:] = work.pull
-    np.dot(representer, probes.coefficients, measures.representer_probe[t].reshape(tokens, count))
     size, reach = measures.representer_size[t].reshape(-1), measures.representer_reach[t].reshape(-1)
+    measure_rows(representer, probes.coefficients, measures.representer_probe[t].reshape(tokens, count), size)
     reach[:] = 0.0
     for i in range(tokens):
         row = representer[i]
-        size[i] = np.sqrt(np.dot(row, row))
         for j in range(tokens):
             reach[j] += row[j] * row[j]
     for j in range(tokens):
@@ -354,11 +353,25 @@ def measure_representer(
 
 def measure_map(state: State, probes: Probes, measures: Measures, t: int) -> None:
     """Record M along the probes, and the norms of its rows, of the state of offset `t`."""
-    tokens, count = probes.coefficients.shape
-    np.dot(state.token_map, probes.coefficients, measures.map_probe[t].reshape(tokens, count))
-    size = measures.map_size[t].reshape(-1)
-    for i in range(tokens):
-        size[i] = np.sqrt(np.dot(state.token_map[i], state.token_map[i]))
+    count, tokens = probes.coefficients.shape
+    along = measures.map_probe[t].reshape(tokens, count)
+    measure_rows(state.token_map, probes.coefficients, along, measures.map_size[t].reshape(-1))
+
+
+def measure_rows(matrix: Array, coefficients: Array, along: Array, size: Array) -> None:
+    """Products of a matrix with probes (Z, N), to `along` (N, Z), and the norms of its rows, to `size` (N,)."""
+    for i in range(matrix.shape[0]):
+        row = matrix[i]
+        total = 0.0
+        for j in range(matrix.shape[1]):
+            total += row[j] * row[j]
+        size[i] = np.sqrt(total)
+        for z in range(coefficients.shape[0]):
+            probe = coefficients[z]
+            total = 0.0
+            for j in range(matrix.shape[1]):
+                total += row[j] * probe[j]
+            along[i, z] = total
 
 
 def measure_balance(fixed: Fixed, state: State, probes: Probes, measures: Measures, t: int) -> None:
@@ -366,7 +379,7 @@ def measure_balance(fixed: Fixed, state: State, probes: Probes, measures: Measur
 
     `W^T z = W_0^T z + Z^T y` with `y = P^T M_0 b + beta p_0^T z`, and `p^T z = alpha p_0^T z + (M_0 b)^T pi`.
     """
-    tokens, count = probes.coefficients.shape
+    count, tokens = probes.coefficients.shape
     share = state.numbers[1]
     for z in range(count):
         for i in range(tokens):

@@ -16,7 +16,7 @@ from verify.statistics import mean_interval
 from verify.studies.fits import power_law
 from verify.studies.rules import DECAY_RULE, judge_decay, shared_out
 from verify.studies.study import Finding, Judgement, NoQuestion, Row, Sheet, Study
-from verify.systems.benign_vit.problem import Count
+from verify.systems.fields import Count
 from verify.systems.shallow_vit.studies.cases import Case, Settings
 from verify.systems.shallow_vit.studies.judged import CONFIDENCE, finding, grouped, in_range, measured, spread
 from verify.systems.shallow_vit.studies.training import attention_on_law, train
@@ -24,17 +24,17 @@ from verify.systems.shallow_vit.studies.training import attention_on_law, train
 ROUNDING = 1e-12
 
 UNIT, LONG, FROZEN = "unit", "16-fold", "frozen"
-UNIT_STEPS = {"unit, step 0.02": 0.02, UNIT: 0.1, "unit, step 0.8": 0.8}
+UNIT_STEPS = {"unit-step-0.02": 0.02, UNIT: 0.1, "unit-step-0.8": 0.8}
 SCALES: Mapping[str, Settings] = {
-    "unit, step 0.02": {"kappa": 1.0, "step_size": 0.02, "max_steps": 6000},
+    "unit-step-0.02": {"kappa": 1.0, "step_size": 0.02, "max_steps": 6000},
     UNIT: {"kappa": 1.0},
-    "unit, step 0.8": {"kappa": 1.0, "step_size": 0.8},
+    "unit-step-0.8": {"kappa": 1.0, "step_size": 0.8},
     "4-fold": {"kappa": 4.0},
     "8-fold": {"kappa": 8.0, "step_size": 0.05},
     LONG: {"kappa": 16.0, "step_size": 0.02},
     FROZEN: {"attention_step": 0.0},
 }
-CONFUSED = ", confused"
+CONFUSED = "-confused"
 """Two tokens of the other label are in every sample."""
 
 
@@ -60,7 +60,7 @@ class Scaled(Case):
         **{f"{name}{CONFUSED}": {**SCALES[name], "n_sharp": 2} for name in (UNIT, "4-fold", "8-fold", LONG)},
     }
 
-    case: str = Field(UNIT, description=f"scale of queries and keys: {'; '.join(cases)}")
+    case: str = Field(UNIT, description=f"scale of queries and keys: {', '.join(cases)}")
     N: Annotated[Count, Field(ge=2, le=10**5)] = Field(400, description="training samples")
 
 
@@ -103,11 +103,7 @@ def judge_attention(rows: Sequence[Row], question: NoQuestion) -> Judgement:
         findings.append(in_range(stated, stated.claims, about, mean, interval, shares))
     findings += _power_of_the_step(rows, confidence)
     columns = ("queries and keys", "attention to relevant tokens", "of irrelevant queries", "cap", "loss")
-    notes = [
-        "attention goes to 1 only without tokens of the other label and with long queries and keys; at unit norm"
-        " training ends once margins are met, with attention about one half"
-    ]
-    return Judgement({"confidence": confidence}, findings, [Sheet("Attention at the end", columns, lines)], notes)
+    return Judgement({"confidence": confidence}, findings, [Sheet("Attention at the end", columns, lines)])
 
 
 def _shares(row: Row) -> dict[Any, float]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from verify.errors import RequestError
-from verify.systems.benign_vit.problem import Count
+from verify.systems.fields import Count
 from verify.systems.shallow_vit.problem import Problem
 from verify.systems.shallow_vit.studies.training import train
 

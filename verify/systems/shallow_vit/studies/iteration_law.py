@@ -18,7 +18,7 @@ from proofs.shallow_vit.symbols import relevant_share
 from verify.checking.verdicts import Verdict
 from verify.statistics import mean_interval
 from verify.studies.fits import power_law
-from verify.studies.rules import DECAY_RULE, judge_decay, shared_out
+from verify.studies.rules import AT_MOST_RULE, judge_at_most, shared_out
 from verify.studies.study import Finding, Judgement, NoQuestion, Row, Sheet, Study
 from verify.systems.fields import Count, Positive
 from verify.systems.shallow_vit.problem import Problem
@@ -82,7 +82,7 @@ def measure_falling(cell: Falling, seed: int) -> dict[str, Any]:
 
 
 def judge_falling(rows: Sequence[Row], question: NoQuestion) -> Judgement:
-    """Ratios to the constants: in the stated range at every share, and going to 1."""
+    """Ratios to the constants: in the stated range at every share, and going to 1 as fast as stated."""
     cells = grouped(rows, "M", "alpha")
     families = grouped(rows, "M")
     confidence = shared_out(CONFIDENCE, 4 * len(cells) + 2 * len(families))
@@ -130,14 +130,16 @@ def _ranged(
 
 
 def _limit(patterns: int, name: str, rows: Sequence[Row], confidence: float) -> Finding:
+    claim = order.iteration_law.claims[QUANTITIES.index(name)]
     about = f"exponent of |ratio - 1| in 1/alpha, {name} steps, M={patterns}"
     away = [(1.0 / row.parameters["alpha"], abs(ratio - 1.0)) for row in rows for ratio in _ratios([row], name)]
     try:
         law = power_law([x for x, _ in away], [y for _, y in away], confidence)
     except ValueError as error:
-        return finding(order.iteration_law, Verdict.INCONCLUSIVE, about, DECAY_RULE, reason=str(error))
-    verdict = judge_decay(law.exponent_interval)
-    return finding(order.iteration_law, verdict, about, DECAY_RULE, "", law.exponent, law.exponent_interval)
+        return finding(order.iteration_law, Verdict.INCONCLUSIVE, about, AT_MOST_RULE, reason=str(error))
+    _, exponent = claim.rhs.as_base_exp()
+    verdict = judge_at_most(law.exponent_interval, -float(exponent))
+    return finding(order.iteration_law, verdict, about, AT_MOST_RULE, "", law.exponent, law.exponent_interval)
 
 
 ITERATION_LAW = Study(

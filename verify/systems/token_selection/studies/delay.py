@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
+from scipy.optimize import brentq
 
 from proofs.language import Lemma
 from proofs.token_selection.order import (
@@ -120,12 +121,36 @@ def clean_strength(problem: Problem) -> float:
     return signal_strength(problem) * (1.0 - flip_share(problem)) / 2.0
 
 
-def leading_delay(problem: Problem) -> float:
-    """The slope of `log(T_gen)` by `1/kappa_c` to leading order, `log(T - 1) T/(T - 1)`.
+def half_attention_score(problem: Problem) -> float:
+    """The mean score of the signals, without noise, at which a test sample attends to its own by half.
 
-    Test samples attend to their signals half when the mean score of these is `log(T - 1)`.
+    Tokens with weak signals follow with their share of it.
+
+    Examples:
+        >>> bool(np.isclose(half_attention_score(Problem(T=8, rho=0.0)), np.log(7)))
+        True
     """
-    return math.log(problem.T - 1) * problem.T / (problem.T - 1)
+    weak = problem.k_w + problem.k_c
+
+    def excess(score: float) -> float:
+        return score - math.log(problem.T - 1 - weak + weak * math.exp(problem.rho * score))
+
+    return float(brentq(excess, 0.0, 10.0 * math.log(problem.T)))
+
+
+def leading_delay(problem: Problem) -> float:
+    """The slope of `log(T_gen)` by `1/kappa_c` to leading order: the half-attention score over the gain in kappa_c.
+
+    With a weak signal the shortest separating direction has one coefficient for all constraints. So a clean sample
+    adds to its signal, for each of its T - 1 constraints, 1 less what its other tokens carry; a noisy one subtracts
+    what its tokens carry, but for the selected one, which has the weak signal of its flipped label.
+    """
+    others, share = problem.T - 1, flip_share(problem)
+    carried = (problem.k_w + problem.k_c) * problem.rho
+    clean = 1.0 - carried / others
+    noisy = (1.0 + carried - problem.T * problem.rho * (problem.k_c > 0)) / others
+    gain = clean - noisy * share / (1.0 - share)
+    return half_attention_score(problem) * problem.T / others / gain
 
 
 def slope_findings(rows: Sequence[Row], name: str, confidence: float) -> list[Finding]:
@@ -170,7 +195,7 @@ def _later(rows: Sequence[Row]) -> Finding:
     known = [
         each["generalisation_time"] / each["fit_time"]
         for each, fits in zip(weak, holds, strict=True)
-        if fits and each["generalisation_time"]
+        if fits and each["fit_time"] and each["generalisation_time"]
     ]
     return in_every_cell(generalisation_is_delayed, holds, "T_gen/T_fit at its smallest", min(known, default=None))
 

@@ -69,9 +69,9 @@ FEWEST_MARKS = 40
 class Growing(Family):
     """A problem trained by small equal steps, and followed much longer by the flow."""
 
-    SNR: Positive = Field(0.2236068, description="signal-to-noise ratio m / (sigma sqrt(d))")
+    SNR: Positive = Field(0.4472136, description="signal-to-noise ratio m / (sigma sqrt(d))")
     pace: Positive = Field(0.1, le=1.0, description="step size in units of n/(s_0 sigma^2 d)")
-    steps: Annotated[Count, Field(ge=2, le=10**6)] = Field(2500, description="steps")
+    steps: Annotated[Count, Field(ge=2, le=10**6)] = Field(4000, description="steps")
 
 
 def measure_growth(cell: Growing, seed: int) -> dict[str, Any]:
@@ -215,7 +215,7 @@ SCALING = Study(
     words="the sharp laws of growth as dimensions grow, and growth linear in effective time",
     cell=Growing,
     axes={"d": (10**4, 10**5, 10**6)},
-    seeds=3,
+    seeds=4,
     measure=measure_growth,
     judge=judge_scaling,
     measured_as="scaling",

@@ -17,6 +17,7 @@ from verify.systems.token_selection.studies.delay import (
     Followed,
     clean_strength,
     crossing_time,
+    half_attention_score,
     judge_delay,
     leading_delay,
     measure_course,
@@ -103,6 +104,21 @@ def test_a_crossing_of_a_line_in_the_logarithm_is_exact(at: float, steepness: fl
 
 def test_a_level_that_stays_below_is_never_reached() -> None:
     assert crossing_time(np.array([1.0, 2.0]), np.array([0.1, 0.2]), 0.5) is None
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize(("tokens", "rho", "flips"), [(4, 0.1, 0.25), (6, 0.0, 0.25), (8, 0.1, 0.0)])
+def test_the_leading_delay_is_that_of_the_shortest_direction(tokens: int, rho: float, flips: float) -> None:
+    cell = Followed(n=8, T=tokens, d=10**12, SNR=0.01, rho=rho, eta_f=flips, horizon=1e5, since=1e4, test_samples=2)
+    problem = cell.problem()
+    expected = half_attention_score(problem) / leading_delay(problem)
+    # To leading order in n SNR^2, which is 8e-4 here.
+    assert measure_course(cell, 0)["margin_signal"] / clean_strength(problem) == pytest.approx(expected, rel=5e-3)
+
+
+def test_without_flips_all_may_be_fitted_from_the_start(rows: Any) -> None:
+    at_once = rows(DELAY, {"eta_f": "0"}, lambda cell, replicate: {**known()(cell, replicate), "fit_time": 0.0})
+    assert by_statement(judge_delay(at_once, NoQuestion()).findings)["generalisation-is-delayed"] == {Verdict.SUPPORTED}
 
 
 @pytest.mark.kernels

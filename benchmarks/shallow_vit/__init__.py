@@ -1,0 +1,1 @@
+"""`shallow-vit` against the transformer in PyTorch."""

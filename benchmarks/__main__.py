@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 try:
@@ -36,16 +37,16 @@ def main() -> None:
             parser.error(f"SYSTEM: {name}: one of {', '.join(SYSTEMS)}")
     begun = time.monotonic()
 
-    def tell(what: str) -> None:
-        print(f"{time.monotonic() - begun:5.0f} s  {what}", file=sys.stderr, flush=True)
+    def tell(name: str, what: str) -> None:
+        print(f"{time.monotonic() - begun:5.0f} s  {name}: {what}", file=sys.stderr, flush=True)
 
     for name in chosen:
         lines = machine_lines(machine.describe())
-        text = f"{lines}\n{SYSTEMS[name](lambda what, name=name: tell(f'{name}: {what}'))}"
+        text = f"{lines}\n{SYSTEMS[name](partial(tell, name))}"
         print(text)
         before = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
         PAGE.write_text(with_sections(before, {name: text}, list(SYSTEMS)), encoding="utf-8")
-        tell(f"{name}: written to {PAGE}")
+        tell(name, f"written to {PAGE}")
 
 
 if __name__ == "__main__":

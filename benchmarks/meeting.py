@@ -60,7 +60,8 @@ class Outcome:
 
     def seconds_of(self, name: str) -> Array:
         """The times of the contestant of this name."""
-        return self.seconds[[agreement.name for agreement in self.agreements].index(name)]
+        seconds: Array = self.seconds[[agreement.name for agreement in self.agreements].index(name)]
+        return seconds
 
     def reached(self, target: Target) -> Spread:
         """How many times longer the peer takes than the engine, paired within rounds."""

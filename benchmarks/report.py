@@ -1,8 +1,9 @@
 """What contestants did, as Markdown."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from benchmarks.meeting import Meeting, Outcome
+from benchmarks.agreement import Agreement
+from benchmarks.meeting import Outcome
 from benchmarks.tables import spread, spread_of_time, table
 from benchmarks.timing import Spread
 
@@ -19,33 +20,28 @@ def times(outcomes: Sequence[Outcome]) -> str:
 
 def targets(outcomes: Sequence[Outcome]) -> str:
     """How many times faster than the peers the engines are, beside what was aimed at."""
-    return against_targets(
-        (outcome.meeting, target.engine, target.peer, target.aimed, outcome.reached(target))
-        for outcome in outcomes
-        for target in outcome.meeting.targets
-    )
-
-
-def against_targets(rows: Iterable[tuple[Meeting, str, str, float, Spread]]) -> str:
-    """Size, engine, peer, the ratio aimed at, and the one found."""
-    return table(
-        ("", "engine", "peer", "aimed at", "times faster"),
-        (
-            (meeting.size, engine, peer, f"{aimed:,.0f}", f"{spread(found)} ({_verdict(found, aimed)})")
-            for meeting, engine, peer, aimed, found in rows
-        ),
-    )
+    rows = []
+    for outcome in outcomes:
+        for target in outcome.meeting.targets:
+            found = outcome.reached(target)
+            verdict = "reached" if found.median >= target.aimed else "missed"
+            aimed = f"{target.aimed:,.0f}"
+            rows.append((outcome.meeting.size, target.engine, target.peer, aimed, f"{spread(found)} ({verdict})"))
+    return table(("", "engine", "peer", "aimed at", "times faster"), rows)
 
 
 def agreements(outcomes: Sequence[Outcome]) -> str:
-    """How far losses are from the reference's, and what rounding allows; all sizes have the same contestants."""
-    by_contestant = list(zip(*(outcome.agreements for outcome in outcomes), strict=True))
-    rows = [
-        [each[0].name, *(f"{a.difference:.1e} (≤ {a.tolerance:.1e})" for a in each)] for each in by_contestant[1:]
-    ]
-    moved = ["*the loss moved by*", *(f"{reference.moved:.2g}" for reference in by_contestant[0])]
+    """How far losses are from those of the first contestant, and what rounding allows."""
+    found = [{agreement.name: agreement for agreement in outcome.agreements[1:]} for outcome in outcomes]
+    names = list(dict.fromkeys(name for of_size in found for name in of_size))
+    rows = [[name, *(_difference(of_size.get(name)) for of_size in found)] for name in names]
+    moved = ["*the loss moved by*", *(f"{outcome.agreements[0].moved:.2g}" for outcome in outcomes)]
     heads = (f"{outcome.meeting.size}, {outcome.meeting.compared} steps" for outcome in outcomes)
     return table(("", *heads), [*rows, moved])
+
+
+def _difference(agreement: Agreement | None) -> str:
+    return "" if agreement is None else f"{agreement.difference:.1e} (≤ {agreement.tolerance:.1e})"
 
 
 def _times(outcome: Outcome) -> str:
@@ -56,7 +52,3 @@ def _times(outcome: Outcome) -> str:
             for agreement, seconds in zip(outcome.agreements, outcome.seconds, strict=True)
         ),
     )
-
-
-def _verdict(found: Spread, aimed: float) -> str:
-    return "reached" if found.median >= aimed else "missed"

@@ -48,7 +48,7 @@ class Scene:
         events = self.system.events()
         played: Any = film
         statements = [*lemmas, defined], events
-        judge = Judge(self.system.name, lambda: statements, replace(prepared, dynamics=played))
+        judge = Judge(self.system.name, lambda: statements, replace(prepared, dynamics=played, in_full=None))
         first = 0
         for steps in self.stretches:
             film.restore(first)
@@ -137,6 +137,8 @@ def _events(events: Sequence[Event], judge: Judge, film: Film, constants: Mappin
     """Every event again, by balls: true at its step, false one before; one that never came, false at last."""
     decider = Decider(film.state(0, constants), sizes=judge.sizes)
     for event in events:
+        if event.name not in judge.events:  # the run lacks what it speaks of
+            continue
         step = judge.events[event.name]
         earliest = 0 if event.since is None else judge.events[event.since.name]
         expected: dict[int, Decision] = (

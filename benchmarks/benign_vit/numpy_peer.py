@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.contestants import Array
+from benchmarks.contestants import FLOAT64, Array
 from verify.systems.benign_vit.instance import Instance, TokenTable
 
 
@@ -10,7 +10,7 @@ class NumpyWeights:
     """Each distinct token is multiplied once, samples are batched, large products go into buffers."""
 
     name = "NumPy, full weights, float64"
-    precision = float(np.finfo(np.float64).eps)
+    precision = FLOAT64
 
     def __init__(self, instance: Instance, step_factor: float = 1.0) -> None:
         assert instance.step_size is not None

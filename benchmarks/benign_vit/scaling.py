@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-from benchmarks.contestants import reduced_engine
-from benchmarks.problems import SEED, problem
+from benchmarks.benign_vit.meetings import SAMPLES, SEED, TOKENS, problem, reduced_engine
 from benchmarks.timing import Spread, interleaved, ratios
 from verify.systems.benign_vit.draw import draw
 
-SAMPLES, TOKENS = 20, 4
 LARGE = 10**8
 DIMENSIONS = (10**3, 10**5, LARGE, 10**12, 10**15)
 HEADS = (16, 64, 124, 10**3, 10**5, LARGE, 10**12, 10**15)

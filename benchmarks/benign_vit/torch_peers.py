@@ -5,6 +5,7 @@ import torch
 from torch.nn.functional import softplus
 
 from benchmarks.contestants import Array
+from benchmarks.torch_tools import collected, letters
 from verify.systems.benign_vit.instance import Instance, TokenTable
 
 
@@ -13,7 +14,7 @@ class TorchAutograd:
 
     def __init__(self, instance: Instance, dtype: torch.dtype) -> None:
         assert instance.step_size is not None
-        self.name = f"PyTorch, full weights, autograd, {_letters(dtype)}"
+        self.name = f"PyTorch, full weights, autograd, {letters(dtype)}"
         self.precision = torch.finfo(dtype).eps
         self._step_size = instance.step_size
         self._samples, self._width, d = instance.X.shape
@@ -27,7 +28,7 @@ class TorchAutograd:
 
     def train(self, steps: int) -> Array:
         """Make `steps` steps."""
-        return _collected([self._step() for _ in range(steps)])
+        return collected([self._step() for _ in range(steps)])
 
     def _step(self) -> torch.Tensor:
         W_Q, W_K, W_V = self._weights
@@ -49,7 +50,7 @@ class TorchByHand:
 
     def __init__(self, instance: Instance, dtype: torch.dtype) -> None:
         assert instance.step_size is not None
-        self.name = f"PyTorch, full weights, by hand, {_letters(dtype)}"
+        self.name = f"PyTorch, full weights, by hand, {letters(dtype)}"
         self.precision = torch.finfo(dtype).eps
         table = TokenTable.of(instance)
         self._step_size = instance.step_size
@@ -66,7 +67,7 @@ class TorchByHand:
     def train(self, steps: int) -> Array:
         """Make `steps` steps."""
         with torch.inference_mode():
-            return _collected([self._step() for _ in range(steps)])
+            return collected([self._step() for _ in range(steps)])
 
     def _step(self) -> torch.Tensor:
         at, places = self._token_at, self._token_at.view(-1)
@@ -90,11 +91,3 @@ def torch_peers(instance: Instance) -> list[TorchAutograd | TorchByHand]:
     """Both programs in both precisions."""
     dtypes = (torch.float32, torch.float64)
     return [peer(instance, dtype) for dtype in dtypes for peer in (TorchAutograd, TorchByHand)]
-
-
-def _letters(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def _collected(losses: list[torch.Tensor]) -> Array:
-    return torch.stack(losses).double().numpy() if losses else np.empty(0)

@@ -6,13 +6,13 @@ from proofs.language import Headline
 LEDGER: dict[str, Headline] = {
     "benign": Headline(
         "N SNR^2 = Omega(1): training loss at most eps, test loss o(1)",
-        (stage_three.stage_three_convergence, stage_three.benign_test_loss),
-        ("scaling", "phase-diagram"),
+        (stage_three.stage_three_convergence, stage_three.benign_test_loss, stage_three.phase_boundary),
+        ("scaling", "phase-diagram", "phase-boundary", "regime"),
     ),
     "harmful": Headline(
         "1/(N SNR^2) = Omega(1): training loss at most eps, test loss Omega(1)",
-        (stage_three.stage_three_convergence, stage_three.harmful_test_loss),
-        ("scaling", "phase-diagram"),
+        (stage_three.stage_three_convergence, stage_three.harmful_test_loss, stage_three.phase_boundary),
+        ("scaling", "phase-diagram", "phase-boundary", "regime"),
     ),
     "stage-one": Headline(
         "first values separate, while attention stays uniform",
@@ -22,7 +22,7 @@ LEDGER: dict[str, Headline] = {
             stage_one.stage_one_attention_bound,
             stage_one.stage_one_values,
         ),
-        ("scaling", "frontier"),
+        ("scaling", "frontier", "concentration", "initialization"),
     ),
     "stage-two": Headline(
         "then the attention on the selected token grows, its score like a logarithm",

@@ -96,8 +96,7 @@ def _within(ratio: Any) -> list[Claim]:
 
 
 iteration_law = Lemma(
-    words="From orthogonal queries and keys the steps are an explicit constant over eta alpha, off by order sqrt(alpha) at"
-    " most.",
+    words="From orthogonal queries and keys steps are an explicit constant over eta alpha, up to order sqrt(alpha).",
     kind="order",
     claims=[
         Claim(Abs(total_steps * _pace / iteration_constant - 1), "O", sqrt(relevant_share)),

@@ -44,6 +44,7 @@ from proofs.token_selection.symbols import (
     dimension,
     effective_gap,
     flip_rate,
+    half_lead,
     is_noisy,
     n,
     n2,
@@ -138,11 +139,6 @@ missed_selection = _measured(
     "probability that a test sample attends most to another token, when training has ended",
 )
 crossing = _measured("crossing", "beta_half", "sqrt(n d) SNR^2 at which test samples select their signal half the time")
-half_lead = _measured(
-    "half_lead",
-    "r_half",
-    "lead over T - 1 standard normal numbers at which another one is the largest half the time: 1.384 for T = 8",
-)
 fit_rate = _measured(
     "fit_rate", "d_log_theta", "slope of the logarithm of the effective time at T_fit by n SNR^2, for strong signals"
 )

@@ -4,26 +4,33 @@ Provenance: that attention gaps of clean and of noisy samples grow by a function
 stages and their predicates, the function with its log(T - 1), and the effective time are derived here.
 
 Every event is decided by the states so far. What needs the last state of a run (the token that a sample selects in the
-end) is replaced by a statement for every token, or by the selection at an event; what needs the data law (when test
-samples are classified rightly) is measured by studies.
+end) is replaced by a statement for every token, or by the selection at an event; when test samples select their signal
+is decided by their law, which three numbers of the state determine.
 """
 
 from typing import Any
 
-from sympy import Abs, Rational, log, sinh
+from sympy import Abs, Rational, log, sinh, sqrt
 
 from proofs.language import Claim, Event, Largest, Smallest, Stage, accumulated, after, at_event
 from proofs.token_selection.symbols import (
     T,
     attention,
+    direction_square,
+    half_lead,
     is_noisy,
+    is_other,
+    k,
     label,
     n,
+    noise_deviation,
     output,
     query_square,
+    start_query_square,
     start_scale,
     step_size,
     t,
+    test_lead,
 )
 
 HALF = Rational(1, 2)
@@ -55,8 +62,17 @@ T_fit = Event(
     Claim(Smallest(label[n] * output[n], n), ">", 0),
     words="every sample has the sign of its label",
 )
+T_gen = Event(
+    "T_gen",
+    Claim(
+        Smallest(test_lead[k, t], k, t, where=is_other[t]), ">", half_lead * noise_deviation * sqrt(direction_square)
+    ),
+    Claim(start_query_square, "<=", 0),
+    words="test samples of both classes surely select their signal at least half of the time",
+)
+"""By their law, not by a sample of them. Exact where tokens carry no weak signals; sufficient where they do."""
 
-EVENTS = (tau_1, tau_2, tau_3, tau_G, T_fit)
+EVENTS = (tau_1, tau_2, tau_3, tau_G, T_fit, T_gen)
 
 STAGE_ONE = Stage("stage one", start=0, end=tau_1, words="while every attention is within half of 1/T")
 STAGE_TWO = Stage("stage two", start=tau_2, words="once every clean sample has turned to its signal")

@@ -41,7 +41,7 @@ CLASS = IndexSet("signal", size="C")
 n, n2, n3 = Index("n", SAMPLE), Index("n2", SAMPLE), Index("n3", SAMPLE)
 t, s, r = Index("t", TOKEN), Index("s", TOKEN), Index("r", TOKEN)
 z = Index("z", PROBE)
-k = Index("k", CLASS)
+k, k2 = Index("k", CLASS), Index("k2", CLASS)
 
 N, T = Size(SAMPLE), Size(TOKEN)
 
@@ -169,6 +169,35 @@ signal_start_map = Observable(
     TOKEN,
     constant=True,
     words="inner product of a class's signal with a token, seen through W at the start",
+)
+
+start_square_map = Observable(
+    "start_square_map",
+    SAMPLE,
+    TOKEN,
+    SAMPLE,
+    TOKEN,
+    constant=True,
+    symbol="Q_0",
+    words="inner product of two tokens, each seen through W^T W at the start",
+)
+own_share = Observable(
+    "own_share", TOKEN, constant=True, nonnegative=True, symbol="b", words="how much of its own signal a token carries"
+)
+other_share = Observable(
+    "other_share",
+    TOKEN,
+    constant=True,
+    nonnegative=True,
+    symbol="e",
+    words="how much of the other class's signal a token carries",
+)
+half_lead = Observable(
+    "half_lead",
+    constant=True,
+    nonnegative=True,
+    symbol="r_half",
+    words="lead over T - 1 standard normal numbers at which another one is the largest half the time: 1.342 for T = 8",
 )
 
 # State: what gradient descent moves.
@@ -375,6 +404,24 @@ define(
     signal_score[k],
     Total(signal_start_map[k, n, t] * coefficient[n, t], n, t)
     + Total(signal_overlap[k, n, t] * coefficient_pull[n, t], n, t),
+)
+
+direction_square = Observable(
+    "direction_square", symbol="u_square", words="squared norm of u = W^T p, of an instance that starts at p = 0"
+)
+define(
+    direction_square,
+    Total(coefficient[n, t] * start_square_map[n, t, n2, s] * coefficient[n2, s], n, t, n2, s)
+    + 2 * Total(coefficient_pull[n, t] * start_pull[n, t], n, t)
+    + Total(coefficient_pull[n, t] * token_gram[n, t, n2, s] * coefficient_pull[n2, s], n, t, n2, s),
+)
+
+test_lead = Observable(
+    "test_lead", CLASS, TOKEN, words="expected lead of token 0 over another token of a test sample of a class"
+)
+define(
+    test_lead[k, t],
+    (1 - own_share[t]) * signal_score[k] - other_share[t] * (Total(signal_score[k2], k2) - signal_score[k]),
 )
 
 # What rounding does to recorded numbers beyond their last bits.

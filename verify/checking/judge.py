@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from sympy import Tuple
 
 from proofs.language import Event, Lemma, plain
 from proofs.language.definitions import observables_behind, observables_needed
-from proofs.language.recurrence import Member
+from proofs.language.graph import earlier_events
+from proofs.language.recurrence import Member, recurrences_behind
 from proofs.language.statements import Claim
 from verify.checking.balls import Decider, Decision
 from verify.checking.compile import Session, compile_lemmas
@@ -169,6 +171,7 @@ class Judge:
         lemmas, events = self._statements()
         self._lemmas = list(lemmas)
         recorded = frozenset(self._prepared.dynamics.observables)
+        events = [event for event in events if not self._missing_for(event.claims, recorded)]
         self._missing = {lemma.name: self._undetermined(lemma, recorded) for lemma in self._lemmas}
         judged = [lemma for lemma in self._lemmas if lemma.judged_in_a_run and not self._missing[lemma.name]]
         self._folds = {
@@ -211,13 +214,26 @@ class Judge:
     def _undetermined(self, lemma: Lemma, recorded: frozenset[str]) -> tuple[str, ...]:
         if not lemma.judged_in_a_run:
             return ()
-        claims = [side for claim in (*lemma.claims, *lemma.given) for side in (claim.lhs, claim.rhs, claim.where)]
+        stage = [each for each in (lemma.stage.start, lemma.stage.end) if isinstance(each, Event)]
+        return self._missing_for([*lemma.claims, *lemma.given, *(c for each in stage for c in each.claims)], recorded)
+
+    def _missing_for(self, claims: Sequence[Claim], recorded: frozenset[str]) -> tuple[str, ...]:
+        """The data and states that claims need, themselves, in recurrences or at events, and that a run lacks."""
+        events = _events_behind(claims)
+        claims = [*claims, *(claim for event in events for claim in event.claims)]
+        sides = [side for claim in claims for side in (claim.lhs, claim.rhs, claim.where)]
+        sides += [
+            part
+            for each in recurrences_behind(Tuple(*sides))
+            for one in each.members
+            for part in (one.start, one.update)
+        ]
         named = {
-            each.name for side in claims for each in observables_behind(side) if each.constant and not each.definition
+            each.name for side in sides for each in observables_behind(side) if each.constant and not each.definition
         }
         states = {
             each.name
-            for side in claims
+            for side in sides
             for each in observables_needed(side, recorded)
             if not each.constant and not isinstance(each, Member)
         }
@@ -393,6 +409,18 @@ class Judge:
         if len(folds.given) > 1 and any(met.held < met.asked for met in folds.given):
             return "its hypotheses never held together"
         return "it speaks of nothing in this instance"
+
+
+def _events_behind(claims: Sequence[Claim]) -> list[Event]:
+    """The events that claims mention, and those without which these cannot happen."""
+    found: dict[Event, None] = {}
+    waiting = [event for claim in claims for event in claim.events]
+    while waiting:
+        event = waiting.pop()
+        if event not in found:
+            found[event] = None
+            waiting += earlier_events(event)
+    return list(found)
 
 
 def _fold_hypotheses(given: list[_Met], outcome: Outcome) -> None:

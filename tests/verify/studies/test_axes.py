@@ -44,5 +44,4 @@ def test_counts_are_whole_distinct_and_keep_their_ends(low: int, factor: int, co
 
 @given(st.lists(st.integers(1, 10**9).map(float) | st.sampled_from([0.25, 1e12]), min_size=1, unique=True))
 def test_what_is_written_is_read_again(values: list[float]) -> None:
-    read = [float(text) for text in axis_values("N", written(values))]
-    assert read == pytest.approx(list(dict.fromkeys(float(f"{value:g}") for value in values)))
+    assert [float(text) for text in axis_values("N", written(values))] == values

@@ -6,27 +6,33 @@ from numba.extending import register_jitable
 from verify.systems.shallow_vit import kernels
 
 for _inner in (
+    kernels.copy,
+    kernels.fill,
+    kernels.add,
+    kernels.transpose,
     kernels.attend,
     kernels.activate,
     kernels.read_out,
     kernels.attention_gradient,
     kernels.hinge_loss,
-    kernels.respond,
-    kernels.forward,
-    kernels.meet,
-    kernels.forward_tokens,
-    kernels.weigh,
     kernels.judge_batch,
+    kernels.weigh,
+    kernels.forward,
     kernels.backward,
-    kernels.backward_tokens,
     kernels.drive,
+    kernels.meet,
+    kernels.respond,
+    kernels.effects_of_values,
+    kernels.forward_tokens,
+    kernels.backward_tokens,
+    kernels.drive_tokens,
+    kernels.respond_to,
     kernels.look,
     kernels.watch,
     kernels.observe,
     kernels.record_batch,
     kernels.multiply,
     kernels.differentiate,
-    kernels.add,
     kernels.descend,
     kernels.add_twice,
     kernels.move_scores,
@@ -39,7 +45,5 @@ _jit = njit(cache=True, error_model="numpy", nogil=True)
 
 advance = _jit(kernels.advance)
 advance_grams = _jit(kernels.advance_grams)
-drive = _jit(kernels.drive)
+drive_tokens = _jit(kernels.drive_tokens)
 look = _jit(kernels.look)
-multiply = _jit(kernels.multiply)
-differentiate = _jit(kernels.differentiate)

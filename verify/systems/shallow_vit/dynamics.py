@@ -13,10 +13,16 @@ from numpy.typing import NDArray
 
 from verify.engines.stretch import Stretch
 from verify.systems.shallow_vit import compiled
-from verify.systems.shallow_vit.buffers import gram_buffers, recording, workspace
+from verify.systems.shallow_vit.buffers import (
+    gram_buffers,
+    pattern_workspace,
+    products_as_weights,
+    recording,
+    token_workspace,
+)
 from verify.systems.shallow_vit.draw import Batches
 from verify.systems.shallow_vit.instance import Instance
-from verify.systems.shallow_vit.kernels import Array, Grams, Integers, Samples, Weights
+from verify.systems.shallow_vit.kernels import Array, Grams, Integers, Samples, Weights, Workspace
 from verify.systems.shallow_vit.measures import Measured, Probes, Setting, complete_probes
 from verify.systems.shallow_vit.testing import AT_ONCE, Seen, TestLaw, output_doubt
 
@@ -102,9 +108,11 @@ class _Descent:
         """Take the first state, with buffers of its own."""
         raise NotImplementedError
 
-    def _workspace(self) -> Any:
-        slots = self._course.samples.key_count.shape[1]
-        return workspace(self._dimension, len(self._course.readout), slots, self._at_once)
+    def _workspace(self, weights: Weights) -> Workspace:
+        samples, neurons = self._course.samples, len(self._course.readout)
+        if samples.tokens.size:
+            return token_workspace(weights, neurons, samples.key_count.shape[1], self._at_once)
+        return pattern_workspace(self._dimension, neurons, self._at_once)
 
     @property
     def _state(self) -> Any:
@@ -238,7 +246,7 @@ class OnWeights(_Descent):
     def _begin(self) -> None:
         self._weights = weights_in(self._instance, self._frame)
         self._gradients = Weights(*(np.empty_like(array) for array in self._weights))
-        self._work = self._workspace()
+        self._work = self._workspace(self._weights)
 
     @property
     def _state(self) -> Weights:
@@ -296,8 +304,16 @@ class OnGrams(_Descent):
     def _begin(self) -> None:
         weights = weights_in(self._instance, self._frame)
         self._grams = grams_of(weights)
-        self._work = self._workspace()._replace(score_map=self._grams.score_map, effect_map=self._grams.effect_map)
-        self._buffers = gram_buffers(self._dimension, len(self._course.readout))
+        dimension, neurons = self._dimension, len(self._course.readout)
+        self._products = products_as_weights(dimension, neurons)
+        self._drives = products_as_weights(dimension, neurons)
+        self._work = self._workspace(self._products)._replace(
+            score_map=self._grams.score_map,
+            effect_map=self._grams.effect_map,
+            score_drive=self._drives.W_Q,
+            effect_drive=np.empty((dimension, neurons)),
+        )
+        self._buffers = gram_buffers(dimension, neurons)
 
     @property
     def _state(self) -> Grams:
@@ -322,6 +338,8 @@ class OnGrams(_Descent):
                 arguments["loss_target"],
                 self._work,
                 self._buffers,
+                self._products,
+                self._drives,
                 arguments["recording"],
                 recorded,
             )

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from verify.systems.shallow_vit import compiled
-from verify.systems.shallow_vit.buffers import workspace
+from verify.systems.shallow_vit.buffers import token_workspace
 from verify.systems.shallow_vit.dynamics import WEIGHTS, weights_in
 from verify.systems.shallow_vit.instance import EPSILON, Instance, samples_of_tokens
 from verify.systems.shallow_vit.kernels import Array, Integers, Samples, Weights
@@ -31,12 +31,10 @@ def loss_and_gradients(instance: Instance) -> tuple[float, dict[str, Array]]:
     samples, _ = samples_of_tokens(instance)
     batch = first_batch(instance)
     weights = weights_in(instance, None)
-    _, slots, dimension = samples.tokens.shape
-    work = workspace(dimension, len(instance.a), slots, len(batch))
-    compiled.multiply(weights, work)
-    loss = compiled.drive(samples, batch, np.full(len(batch), 1.0 / len(batch)), instance.a, work)
+    work = token_workspace(weights, len(instance.a), samples.tokens.shape[1], len(batch))
     gradients = Weights(*(np.empty_like(weight) for weight in weights))
-    compiled.differentiate(weights, work, gradients)
+    share = np.full(len(batch), 1.0 / len(batch))
+    loss = compiled.drive_tokens(samples, batch, share, weights, instance.a, work, gradients)
     return float(loss), {name: -getattr(gradients, name) for name in WEIGHTS}
 
 

@@ -34,7 +34,10 @@ class Samples(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Shapes: `W_O` (m, m_a), `W_V` (m_a, D), `W_K`, `W_Q` (m_b, D)."""
+    """Shapes: `W_O` (m, m_a), `W_V` (m_a, D), `W_K`, `W_Q` (m_b, D).
+
+    An empty `W_O` or `W_K` stands for the identity, which leaves R in `W_V` and P in `W_Q`.
+    """
 
     W_O: Array
     W_V: Array
@@ -56,10 +59,10 @@ class Grams(NamedTuple):
 class Workspace(NamedTuple):
     """Buffers of one step, taken once a run; C samples are looked at together.
 
-    Shapes: `score_map` P, `score_drive` H (D, D); `effect_map` R^T, `effect_drive` K^T (D, m); `attention`,
-    `token_effect`, `weighted` (C, S, S); `mean_effect` (C, S); `hidden`, `gate` (C S, m); `output`, `active` (C,).
-    Of one sample with tokens of its own: `score`, `score_pull` (S, S); `effect`, `effect_pull` (S, m); `scored` (S, D);
-    `square` (D, D), `tall` (D, m).
+    Shapes: `attention`, `token_effect` (C, S, S); `mean_effect` (C, S); `hidden`, `gate` (C S, m); `output`, `active`
+    (C,); `score`, `score_pull` (S, S). `score_map` P, `score_drive` H (D, D); `effect_map` R^T, `effect_drive` K^T
+    (D, m). Where samples have tokens of their own, E being the rows of W_V and G those of W_K: `tokens` (C, S, D);
+    `keys`, `queries`, `key_pull`, `query_pull` (C, S, G); `values`, `mixed`, `value_pull`, `value_effect` (C, S, E).
     """
 
     score_map: Array
@@ -68,7 +71,6 @@ class Workspace(NamedTuple):
     effect_drive: Array
     attention: Array
     token_effect: Array
-    weighted: Array
     mean_effect: Array
     hidden: Array
     gate: Array
@@ -76,11 +78,15 @@ class Workspace(NamedTuple):
     active: Array
     score: Array
     score_pull: Array
-    effect: Array
-    effect_pull: Array
-    scored: Array
-    square: Array
-    tall: Array
+    tokens: Array
+    keys: Array
+    queries: Array
+    values: Array
+    mixed: Array
+    value_effect: Array
+    key_pull: Array
+    query_pull: Array
+    value_pull: Array
 
 
 class GramBuffers(NamedTuple):
@@ -112,7 +118,38 @@ class Recording(NamedTuple):
     output: Array
 
 
-# One sample, or samples that share their tokens.
+# Entry by entry: a loop takes a tenth of the time that an assignment of arrays takes to compile.
+
+
+def copy(source: Array, target: Array) -> None:
+    """`target[...] = source`, both contiguous."""
+    flat, wanted = target.reshape(-1), source.reshape(-1)
+    for i in range(flat.size):
+        flat[i] = wanted[i]
+
+
+def fill(target: Array, value: float) -> None:
+    """`target[...] = value`."""
+    flat = target.reshape(-1)
+    for i in range(flat.size):
+        flat[i] = value
+
+
+def add(matrix: Array, increment: Array, factor: float) -> None:
+    """`matrix += factor * increment`."""
+    flat, step = matrix.reshape(-1), increment.reshape(-1)
+    for i in range(flat.size):
+        flat[i] += factor * step[i]
+
+
+def transpose(source: Array, target: Array) -> None:
+    """`target[...] = source.T`."""
+    for i in range(source.shape[0]):
+        for j in range(source.shape[1]):
+            target[j, i] = source[i, j]
+
+
+# One sample, or several.
 
 
 def attend(score: Array, key_count: Array, attention: Array) -> None:
@@ -142,20 +179,18 @@ def activate(hidden: Array, readout: Array, gate: Array) -> None:
             gate[k, r] = readout[r] if hidden[k, r] > 0.0 else 0.0
 
 
-def read_out(
-    attention: Array, token_effect: Array, query_weight: Array, chosen: Integers, mean_effect: Array, output: Array
-) -> None:
+def read_out(samples: Samples, chosen: Integers, work: Workspace) -> None:
     """`F = sum_i w_i sum_j A_ij t_ij`: `b^T h` is the mean of the effects of the attended tokens."""
-    samples, queries, keys = attention.shape
-    for k in range(samples):
+    size = work.score.shape[0]
+    for k in range(chosen.shape[0]):
         total = 0.0
-        for i in range(queries):
+        for i in range(size):
             mean = 0.0
-            for j in range(keys):
-                mean += attention[k, i, j] * token_effect[k, i, j]
-            mean_effect[k, i] = mean
-            total += query_weight[chosen[k], i] * mean
-        output[k] = total
+            for j in range(size):
+                mean += work.attention[k, i, j] * work.token_effect[k, i, j]
+            work.mean_effect[k, i] = mean
+            total += samples.query_weight[chosen[k], i] * mean
+        work.output[k] = total
 
 
 def attention_gradient(attention: float, token_effect: float, mean_effect: float) -> float:
@@ -168,72 +203,6 @@ def hinge_loss(label: float, output: float) -> float:
     return max(1.0 - label * output, 0.0)
 
 
-def respond(
-    effect: Array, readout: Array, query_weight: Array, chosen: Integers, first: int, count: int, work: Workspace
-) -> None:
-    """Hidden units, active neurons, effects and outputs of samples with one table of effects (S, m), after `attend`."""
-    size = effect.shape[0]
-    rows = count * size
-    attention = work.attention[first : first + count]
-    token_effect = work.token_effect[first : first + count]
-    hidden, gate = work.hidden[first * size : first * size + rows], work.gate[first * size : first * size + rows]
-    np.dot(attention.reshape(rows, size), effect, hidden)
-    activate(hidden, readout, gate)
-    np.dot(gate, effect.T, token_effect.reshape(rows, size))
-    read_out(
-        attention,
-        token_effect,
-        query_weight,
-        chosen,
-        work.mean_effect[first : first + count],
-        work.output[first : first + count],
-    )
-
-
-def forward(samples: Samples, chosen: Integers, readout: Array, work: Workspace) -> None:
-    """Attention, hidden units, effects and outputs of the chosen samples, where slots are patterns.
-
-    Where samples have tokens of their own, `forward_tokens` does the same for one of them.
-    """
-    for k in range(chosen.shape[0]):
-        attend(work.score_map.T, samples.key_count[chosen[k]], work.attention[k])
-    respond(work.effect_map, readout, samples.query_weight, chosen, 0, chosen.shape[0], work)
-
-
-def meet(tokens: Array, work: Workspace) -> None:
-    """Scores `s_ij = x_j^T P x_i` and effects `R x_j` of one sample's tokens (S, D)."""
-    np.dot(tokens, work.score_map, work.scored)
-    np.dot(tokens, work.scored.T, work.score)
-    np.dot(tokens, work.effect_map, work.effect)
-
-
-def forward_tokens(samples: Samples, chosen: Integers, k: int, readout: Array, work: Workspace) -> None:
-    """Attention, hidden units, effects and output of the k-th chosen sample, which has tokens of its own."""
-    n = chosen[k]
-    meet(samples.tokens[n], work)
-    attend(work.score, samples.key_count[n], work.attention[k])
-    respond(work.effect, readout, samples.query_weight, chosen[k : k + 1], k, 1, work)
-
-
-def weigh(
-    samples: Samples, chosen: Integers, batch_weight: Array, first: int, count: int, score_pull: Array, work: Workspace
-) -> None:
-    """Minus the derivatives of the batch loss: `weighted` holds those by effects, over the active neurons; those by
-    scores are added to `score_pull` (query, key).
-    """
-    size = score_pull.shape[0]
-    for k in range(first, first + count):
-        n = chosen[k]
-        push = batch_weight[k] * samples.label[n] * work.active[k]
-        for i in range(size):
-            weight = push * samples.query_weight[n, i]
-            for j in range(size):
-                work.weighted[k, i, j] = weight * work.attention[k, i, j]
-                score_pull[i, j] += weight * attention_gradient(
-                    work.attention[k, i, j], work.token_effect[k, i, j], work.mean_effect[k, i]
-                )
-
-
 def judge_batch(samples: Samples, chosen: Integers, batch_weight: Array, work: Workspace) -> float:
     """Which samples are active; returns the mean hinge loss of the batch."""
     loss = 0.0
@@ -244,70 +213,181 @@ def judge_batch(samples: Samples, chosen: Integers, batch_weight: Array, work: W
     return loss
 
 
-def backward(samples: Samples, chosen: Integers, batch_weight: Array, work: Workspace) -> None:
-    """`K^T` and `H`, minus the derivatives of the batch loss by R and P; after `forward`, slots being patterns."""
-    size = work.effect_map.shape[0]
-    count = chosen.shape[0]
-    rows = count * size
-    work.score_pull[:] = 0.0
-    weigh(samples, chosen, batch_weight, 0, count, work.score_pull, work)
-    np.dot(work.weighted[:count].reshape(rows, size).T, work.gate[:rows], work.effect_drive)
+def weigh(samples: Samples, chosen: Integers, batch_weight: Array, k: int, work: Workspace) -> None:
+    """Weigh the k-th sample by minus the derivative of the batch loss by its output: its active neurons in `gate`, and
+    the derivatives by scores, which are added to `score_pull` (query, key).
+    """
+    n, size = chosen[k], work.score.shape[0]
+    push = batch_weight[k] * samples.label[n] * work.active[k]
     for i in range(size):
+        weight = push * samples.query_weight[n, i]
+        for r in range(work.gate.shape[1]):
+            work.gate[k * size + i, r] *= weight
         for j in range(size):
-            work.score_drive[j, i] = work.score_pull[i, j]
+            work.score_pull[i, j] += weight * attention_gradient(
+                work.attention[k, i, j], work.token_effect[k, i, j], work.mean_effect[k, i]
+            )
 
 
-def backward_tokens(samples: Samples, chosen: Integers, batch_weight: Array, k: int, work: Workspace) -> None:
-    """The same for one sample with tokens of its own, added to `effect_drive` and `score_drive`."""
-    tokens, size = samples.tokens[chosen[k]], work.score.shape[0]
-    work.score_pull[:] = 0.0
-    weigh(samples, chosen, batch_weight, k, 1, work.score_pull, work)
-    np.dot(work.weighted[k].T, work.gate[k * size : (k + 1) * size], work.effect_pull)
-    np.dot(tokens.T, work.effect_pull, work.tall)
-    work.effect_drive[:] += work.tall
-    np.dot(work.score_pull.T, tokens, work.scored)
-    np.dot(tokens.T, work.scored, work.square)
-    work.score_drive[:] += work.square
+# Samples whose slots are patterns: they share one table of scores, P, and one of effects, R.
+
+
+def forward(samples: Samples, chosen: Integers, readout: Array, work: Workspace) -> None:
+    """Attention, active neurons, effects and outputs of the chosen samples."""
+    count, size = chosen.shape[0], work.score.shape[0]
+    rows = count * size
+    for k in range(count):
+        attend(work.score_map.T, samples.key_count[chosen[k]], work.attention[k])
+    np.dot(work.attention[:count].reshape(rows, size), work.effect_map, work.hidden[:rows])
+    activate(work.hidden[:rows], readout, work.gate[:rows])
+    np.dot(work.gate[:rows], work.effect_map.T, work.token_effect[:count].reshape(rows, size))
+    read_out(samples, chosen, work)
+
+
+def backward(samples: Samples, chosen: Integers, batch_weight: Array, work: Workspace) -> None:
+    """`K^T` and `H`, minus the derivatives of the batch loss by R and P; after `forward`."""
+    count, size = chosen.shape[0], work.score.shape[0]
+    rows = count * size
+    fill(work.score_pull, 0.0)
+    for k in range(count):
+        weigh(samples, chosen, batch_weight, k, work)
+    np.dot(work.attention[:count].reshape(rows, size).T, work.gate[:rows], work.effect_drive)
+    transpose(work.score_pull, work.score_drive)
 
 
 def drive(samples: Samples, chosen: Integers, batch_weight: Array, readout: Array, work: Workspace) -> float:
     """Outputs of the batch, `K^T` and `H`, from the maps in `work`; returns the batch loss."""
-    if samples.tokens.shape[0] == 0:
-        forward(samples, chosen, readout, work)
-        loss = judge_batch(samples, chosen, batch_weight, work)
-        backward(samples, chosen, batch_weight, work)
-        return loss
-    for k in range(chosen.shape[0]):
-        forward_tokens(samples, chosen, k, readout, work)
+    forward(samples, chosen, readout, work)
     loss = judge_batch(samples, chosen, batch_weight, work)
-    work.effect_drive[:] = 0.0
-    work.score_drive[:] = 0.0
-    for k in range(chosen.shape[0]):
-        if work.active[k] > 0.0:
-            backward_tokens(samples, chosen, batch_weight, k, work)
+    backward(samples, chosen, batch_weight, work)
+    return loss
+
+
+# Samples with tokens of their own: products go through the rows of W_K and W_V, which are fewer than the tokens.
+
+
+def meet(samples: Samples, chosen: Integers, weights: Weights, work: Workspace) -> None:
+    """Keys, queries and values of the chosen samples' tokens."""
+    count, size, width = chosen.shape[0], work.score.shape[0], samples.tokens.shape[2]
+    rows = count * size
+    for k in range(count):
+        copy(samples.tokens[chosen[k]], work.tokens[k])
+    tokens = work.tokens[:count].reshape(rows, width)
+    if weights.W_K.size:
+        np.dot(tokens, weights.W_K.T, work.keys[:count].reshape(rows, work.keys.shape[2]))
+    else:
+        copy(tokens, work.keys[:count])
+    np.dot(tokens, weights.W_Q.T, work.queries[:count].reshape(rows, work.queries.shape[2]))
+    np.dot(tokens, weights.W_V.T, work.values[:count].reshape(rows, work.values.shape[2]))
+
+
+def respond(count: int, weights: Weights, readout: Array, work: Workspace) -> None:
+    """Hidden units of mixed values, active neurons, and what entries of values add to outputs through these."""
+    size, width = work.score.shape[0], work.values.shape[2]
+    rows = count * size
+    mixed, hidden, gate = work.mixed[:count].reshape(rows, width), work.hidden[:rows], work.gate[:rows]
+    if weights.W_O.size:
+        np.dot(mixed, weights.W_O.T, hidden)
+    else:
+        copy(mixed, hidden)
+    activate(hidden, readout, gate)
+    effects_of_values(count, weights, work)
+
+
+def effects_of_values(count: int, weights: Weights, work: Workspace) -> None:
+    """`value_effect = gate W_O`."""
+    size, width = work.score.shape[0], work.values.shape[2]
+    rows = count * size
+    if weights.W_O.size:
+        np.dot(work.gate[:rows], weights.W_O, work.value_effect[:count].reshape(rows, width))
+    else:
+        copy(work.gate[:rows], work.value_effect[:count])
+
+
+def forward_tokens(samples: Samples, chosen: Integers, weights: Weights, readout: Array, work: Workspace) -> None:
+    """Attention, active neurons, effects and outputs of the chosen samples."""
+    count = chosen.shape[0]
+    meet(samples, chosen, weights, work)
+    for k in range(count):
+        np.dot(work.queries[k], work.keys[k].T, work.score)
+        attend(work.score, samples.key_count[chosen[k]], work.attention[k])
+        np.dot(work.attention[k], work.values[k], work.mixed[k])
+    respond(count, weights, readout, work)
+    for k in range(count):
+        np.dot(work.value_effect[k], work.values[k].T, work.token_effect[k])
+    read_out(samples, chosen, work)
+
+
+def backward_tokens(
+    samples: Samples, chosen: Integers, batch_weight: Array, weights: Weights, work: Workspace, gradients: Weights
+) -> None:
+    """Minus the gradients of the batch loss by the weights that are not empty; after `forward_tokens`."""
+    count, size, width = chosen.shape[0], work.score.shape[0], samples.tokens.shape[2]
+    rows = count * size
+    tokens = work.tokens[:count].reshape(rows, width)
+    for k in range(count):
+        fill(work.score_pull, 0.0)
+        weigh(samples, chosen, batch_weight, k, work)
+        np.dot(work.score_pull, work.keys[k], work.query_pull[k])
+        if weights.W_K.size:
+            np.dot(work.score_pull.T, work.queries[k], work.key_pull[k])
+    effects_of_values(count, weights, work)
+    for k in range(count):
+        np.dot(work.attention[k].T, work.value_effect[k], work.value_pull[k])
+    np.dot(work.query_pull[:count].reshape(rows, work.queries.shape[2]).T, tokens, gradients.W_Q)
+    np.dot(work.value_pull[:count].reshape(rows, work.values.shape[2]).T, tokens, gradients.W_V)
+    if weights.W_K.size:
+        np.dot(work.key_pull[:count].reshape(rows, work.keys.shape[2]).T, tokens, gradients.W_K)
+    if weights.W_O.size:
+        np.dot(work.gate[:rows].T, work.mixed[:count].reshape(rows, work.values.shape[2]), gradients.W_O)
+
+
+def drive_tokens(
+    samples: Samples,
+    chosen: Integers,
+    batch_weight: Array,
+    weights: Weights,
+    readout: Array,
+    work: Workspace,
+    gradients: Weights,
+) -> float:
+    """Outputs of the batch, and minus the gradients of its loss; returns the loss."""
+    forward_tokens(samples, chosen, weights, readout, work)
+    loss = judge_batch(samples, chosen, batch_weight, work)
+    backward_tokens(samples, chosen, batch_weight, weights, work, gradients)
     return loss
 
 
 # What is recorded besides.
 
 
+def respond_to(samples: Samples, chosen: Integers, weights: Weights, readout: Array, work: Workspace) -> None:
+    """`forward` or `forward_tokens`, whatever the samples are."""
+    if samples.tokens.size:
+        forward_tokens(samples, chosen, weights, readout, work)
+    else:
+        forward(samples, chosen, readout, work)
+
+
 def look(
-    samples: Samples, relevant: Array, readout: Array, work: Workspace, everything: Integers, output: Array
+    samples: Samples,
+    relevant: Array,
+    weights: Weights,
+    readout: Array,
+    work: Workspace,
+    everything: Integers,
+    output: Array,
 ) -> tuple[float, float]:
     """Outputs of all samples; returns their loss, and the attention to relevant tokens, averaged over queries.
 
     `relevant` (N, S) is 1 for tokens that agree with their sample's label; `everything` numbers all samples.
     """
     total, at_once = everything.shape[0], work.output.shape[0]
-    size = samples.key_count.shape[1]
+    size = work.score.shape[0]
     loss, attended = 0.0, 0.0
     for first in range(0, total, at_once):
         chosen = everything[first : min(first + at_once, total)]
-        if samples.tokens.shape[0] == 0:
-            forward(samples, chosen, readout, work)
-        else:
-            for k in range(chosen.shape[0]):
-                forward_tokens(samples, chosen, k, readout, work)
+        respond_to(samples, chosen, weights, readout, work)
         for k in range(chosen.shape[0]):
             n = chosen[k]
             output[n] = work.output[k]
@@ -319,15 +399,16 @@ def look(
     return loss, attended
 
 
-def watch(samples: Samples, watched: Integers, readout: Array, work: Workspace, recording: Recording, t: int) -> None:
+def watch(
+    samples: Samples, watched: Integers, weights: Weights, readout: Array, work: Workspace, recording: Recording, t: int
+) -> None:
     """Record what the attention statements need of the watched samples."""
-    patterns = samples.tokens.shape[0] == 0
-    if patterns:
-        forward(samples, watched, readout, work)
-    size = samples.key_count.shape[1]
+    respond_to(samples, watched, weights, readout, work)
+    patterns = samples.tokens.size == 0
+    size = work.score.shape[0]
     for k in range(watched.shape[0]):
         if not patterns:
-            forward_tokens(samples, watched, k, readout, work)
+            np.dot(work.queries[k], work.keys[k].T, work.score)
         recording.output[t, k] = work.output[k]
         for i in range(size):
             for j in range(size):
@@ -344,6 +425,7 @@ def observe(
     relevant: Array,
     everything: Integers,
     watched: Integers,
+    weights: Weights,
     readout: Array,
     looks: bool,
     watches: bool,
@@ -353,22 +435,22 @@ def observe(
 ) -> None:
     """Record all samples and the watched ones where they are looked at, and leave a mark where they are not."""
     if looks:
-        loss, attended = look(samples, relevant, readout, work, everything, recording.all_output[t])
+        loss, attended = look(samples, relevant, weights, readout, work, everything, recording.all_output[t])
         recording.loss[t] = loss
         recording.relevant_attention[t] = attended
     else:
         recording.loss[t] = np.nan
         recording.relevant_attention[t] = np.nan
-        recording.all_output[t] = np.nan
+        fill(recording.all_output[t], np.nan)
     if looks or watches:
-        watch(samples, watched, readout, work, recording, t)
+        watch(samples, watched, weights, readout, work, recording, t)
 
 
 def record_batch(recording: Recording, t: int, loss: float, count: int, work: Workspace) -> None:
-    """Record the batch about to be used, after `drive`."""
+    """Record the batch about to be used, after its outputs are known."""
     recording.batch_loss[t] = loss
-    recording.batch_output[t] = work.output[:count]
-    recording.batch_active[t] = work.active[:count]
+    copy(work.output[:count], recording.batch_output[t])
+    copy(work.active[:count], recording.batch_active[t])
 
 
 # Steps on the weights.
@@ -386,13 +468,6 @@ def differentiate(weights: Weights, work: Workspace, gradients: Weights) -> None
     np.dot(weights.W_O.T, work.effect_drive.T, gradients.W_V)
     np.dot(weights.W_Q, work.score_drive.T, gradients.W_K)
     np.dot(weights.W_K, work.score_drive, gradients.W_Q)
-
-
-def add(matrix: Array, increment: Array, factor: float) -> None:
-    """`matrix += factor * increment`, entry by entry."""
-    flat, step = matrix.reshape(-1), increment.reshape(-1)
-    for i in range(flat.size):
-        flat[i] += factor * step[i]
 
 
 def descend(weights: Weights, gradients: Weights, step_size: float, attention_step: float) -> None:
@@ -430,20 +505,24 @@ def advance(
     """
     steps = int(batches.shape[0]) - 1
     for t in range(steps + 1):
-        multiply(weights, work)
-        observe(samples, relevant, everything, watched, readout, looks[t], watches, work, recording, t)
-        loss = drive(samples, batches[t], batch_weight, readout, work)
+        if not samples.tokens.size:
+            multiply(weights, work)
+        observe(samples, relevant, everything, watched, weights, readout, looks[t], watches, work, recording, t)
+        if samples.tokens.size:
+            loss = drive_tokens(samples, batches[t], batch_weight, weights, readout, work, gradients)
+        else:
+            loss = drive(samples, batches[t], batch_weight, readout, work)
+            differentiate(weights, work, gradients)
         record_batch(recording, t, loss, batches.shape[1], work)
-        recorded.W_O[t] = weights.W_O
-        recorded.W_V[t] = weights.W_V
-        recorded.W_K[t] = weights.W_K
-        recorded.W_Q[t] = weights.W_Q
+        copy(weights.W_O, recorded.W_O[t])
+        copy(weights.W_V, recorded.W_V[t])
+        copy(weights.W_K, recorded.W_K[t])
+        copy(weights.W_Q, recorded.W_Q[t])
         if not np.isfinite(loss):
             recording.loss[t] = loss
             return t
         if t == steps or recording.loss[t] <= loss_target:
             return t
-        differentiate(weights, work, gradients)
         descend(weights, gradients, step_size, attention_step)
     return steps
 
@@ -525,21 +604,34 @@ def advance_grams(
     loss_target: float,
     work: Workspace,
     buffers: GramBuffers,
+    products: Weights,
+    drives: Weights,
     recording: Recording,
     recorded: Grams,
 ) -> int:
-    """The same on the products of weights; `work.score_map` and `work.effect_map` are those of `grams`."""
+    """The same on the products of weights; `work.score_map` and `work.effect_map` are those of `grams`.
+
+    Tokens of their own meet P and R as `products`, weights of which the other two are the identity; `drives` are minus
+    the gradients by them, H in the memory of `work.score_drive`.
+    """
     steps = int(batches.shape[0]) - 1
     for t in range(steps + 1):
-        observe(samples, relevant, everything, watched, readout, looks[t], watches, work, recording, t)
-        loss = drive(samples, batches[t], batch_weight, readout, work)
+        if samples.tokens.size:
+            copy(grams.score_map, products.W_Q)
+            transpose(grams.effect_map, products.W_V)
+        observe(samples, relevant, everything, watched, products, readout, looks[t], watches, work, recording, t)
+        if samples.tokens.size:
+            loss = drive_tokens(samples, batches[t], batch_weight, products, readout, work, drives)
+            transpose(drives.W_V, work.effect_drive)
+        else:
+            loss = drive(samples, batches[t], batch_weight, readout, work)
         record_batch(recording, t, loss, batches.shape[1], work)
-        recorded.score_map[t] = grams.score_map
-        recorded.key_gram[t] = grams.key_gram
-        recorded.query_gram[t] = grams.query_gram
-        recorded.effect_map[t] = grams.effect_map
-        recorded.output_gram[t] = grams.output_gram
-        recorded.value_gram[t] = grams.value_gram
+        copy(grams.score_map, recorded.score_map[t])
+        copy(grams.key_gram, recorded.key_gram[t])
+        copy(grams.query_gram, recorded.query_gram[t])
+        copy(grams.effect_map, recorded.effect_map[t])
+        copy(grams.output_gram, recorded.output_gram[t])
+        copy(grams.value_gram, recorded.value_gram[t])
         if not np.isfinite(loss):
             recording.loss[t] = loss
             return t

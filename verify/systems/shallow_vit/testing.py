@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from verify.systems.shallow_vit import compiled
-from verify.systems.shallow_vit.buffers import workspace
+from verify.systems.shallow_vit.buffers import pattern_workspace, products_as_weights, token_workspace
 from verify.systems.shallow_vit.draw import Stream, balanced_labels, draw_counts, places_of_counts, stream, test_noise
 from verify.systems.shallow_vit.instance import EPSILON, samples_of_counts
 from verify.systems.shallow_vit.kernels import Array, Integers, Samples
@@ -109,13 +109,18 @@ class TestLaw:
         """What the network of these maps makes of them; `doubt` is the rounding error of an output."""
         if self.frame.size:
             score_map, effect_map = self.frame @ score_map @ self.frame.T, self.frame @ effect_map
-        size, (dimension, neurons) = self.samples.key_count.shape[1], effect_map.shape
-        work = workspace(dimension, neurons, size, min(len(self), AT_ONCE if self.frame.size else 1))
-        work.score_map[...], work.effect_map[...] = score_map, effect_map
+        dimension, neurons = effect_map.shape
+        weights = products_as_weights(dimension, neurons)
+        weights.W_Q[...], weights.W_V[...] = score_map, effect_map.T
+        if self.frame.size:
+            work = pattern_workspace(dimension, neurons, min(len(self), AT_ONCE))
+            work.score_map[...], work.effect_map[...] = score_map, effect_map
+        else:
+            work = token_workspace(weights, neurons, self.samples.key_count.shape[1], 1)
         outputs = np.empty(len(self))
         everything = np.arange(len(self))
         relevant = np.zeros_like(self.samples.key_count)
-        compiled.look(self.samples, relevant, readout, work, everything, outputs)
+        compiled.look(self.samples, relevant, weights, readout, work, everything, outputs)
         doubts = np.full(len(self), doubt) if self.exact else np.empty(0)
         return self.samples.label, outputs, self.samples.weight, doubts
 

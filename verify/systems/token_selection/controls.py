@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from sympy import log
 
-from proofs.language import Claim, Lemma, roundoff
-from proofs.token_selection import exact
+from proofs.language import Claim, Expm1, Lemma, roundoff
+from proofs.token_selection import exact, inequalities, stage_two
 from proofs.token_selection.symbols import T, query_square, step_size
 from verify.controls import Control, Finding, Look, Plant, edit
 from verify.engines.stretch import Dynamics
@@ -47,6 +47,7 @@ def controls(of: System) -> list[Control]:
     by_weights = _scene(of, FEW, lambda: of.prepare(SMALL, 0, "weights", checked=True))
     untested = ArraysGiven.model_validate({"test_samples": 0})
     resumed = _scene(of, FEW, lambda: of.prepare_arrays(_moved(), untested, 0, "reduced", checked=True))
+    bounds = Scene(of, lambda: of.prepare(SMALL, 0, "reduced", checked=True), STRETCHES, lambda: BOUNDS, uncompiled)
     return [
         *_of_drives(run, partial(look_at_gradients, of)),
         *_of_steps(run, by_weights, resumed),
@@ -55,7 +56,11 @@ def controls(of: System) -> list[Control]:
         *_of_engines(partial(look_at_engines, of)),
         *_of_laws(),
         *_of_statements(run),
+        *_of_bounds(bounds),
     ]
+
+
+BOUNDS = (inequalities.sufficient_descent, stage_two.gap_sandwich, stage_two.growth_sandwich)
 
 
 def _scene(of: System, stretches: Sequence[int], prepare: Callable[[], Prepared]) -> Scene:
@@ -363,6 +368,7 @@ def _of_engines(look: Look) -> list[Control]:
 def _of_laws() -> list[Control]:
     drawn = partial(Control, caught_by="draw-law", look=look_at_laws)
     tested = partial(Control, caught_by="test-law", look=look_at_laws)
+    at_start = partial(Control, caught_by="accuracy-at-the-start", look=look_at_laws)
     return [
         drawn(
             "one-degree-of-freedom-lost",
@@ -398,6 +404,21 @@ def _of_laws() -> list[Control]:
             "noise-too-small",
             "test noise with the variance for a standard deviation",
             edit(testing.TestSamples, "seen", "spread = self.deviation *", "spread = self.deviation**2 *"),
+        ),
+        at_start(
+            "head-across-the-signals",
+            "a head that sees nothing of the signals",
+            edit(draw, "head", "nu[:2]", "nu[2:4]"),
+        ),
+        at_start(
+            "accuracy-of-one-token",
+            "test samples read from a single token in place of the mean",
+            edit(
+                testing.TestSamples,
+                "seen",
+                "self._means(self.signals @ vector)",
+                "len(self.shares[0]) * self._means(self.signals @ vector)",
+            ),
         ),
     ]
 
@@ -442,5 +463,32 @@ def _of_statements(run: Scene) -> list[Control]:
             "rounding bounds so wide that no equality can fail",
             Plant(roundoff, "EPSILON", lambda epsilon: 10**9 * epsilon),
             "resolution",
+        ),
+    ]
+
+
+# Errors that no identity shows.
+
+
+def _of_bounds(run: Scene) -> list[Control]:
+    control = partial(Control, look=run.look)
+    return [
+        control(
+            "step-100-times-too-long",
+            "training takes steps that overshoot",
+            edit(dynamics, "_fixed", "instance.step_size, geometry", "100.0 * instance.step_size, geometry"),
+            "sufficient-descent",
+        ),
+        control(
+            "range-of-the-moves-forgotten",
+            "an effective gap moves by no less than the mean move of its leads",
+            _changed(stage_two.gap_sandwich, lambda side: side.xreplace({stage_two.move_spread: 0 * query_square})),
+            "gap-sandwich",
+        ),
+        control(
+            "linear-growth",
+            "the growth function moves by what drives the leads, not by its exponential",
+            _changed(stage_two.growth_sandwich, lambda side: side.replace(Expm1, lambda move: move)),
+            "growth-sandwich",
         ),
     ]

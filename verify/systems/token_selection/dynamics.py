@@ -4,9 +4,9 @@ Both give the same trajectory (`docs/token-selection.md`); they differ in what a
 """
 
 from collections.abc import Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -124,7 +124,7 @@ class _Recorder:
     There are several sets that take turns: stretches can be looked at while the next are made.
     """
 
-    def __init__(self, samples: int, tokens: int, measured: bool) -> None:
+    def __init__(self, samples: int, tokens: int, probes: int, measured: bool) -> None:
         places = (samples, tokens)
         self._shapes: dict[str, tuple[int, ...]] = {
             "score": places,
@@ -137,8 +137,8 @@ class _Recorder:
         self._measure_shapes: dict[str, tuple[int, ...]] = {
             **dict.fromkeys(Measures._fields, places),
             **dict.fromkeys(numbers, ()),
-            **dict.fromkeys(("map_probe", "representer_probe"), (*places, PROBES)),
-            **dict.fromkeys(("balance", "balance_scale"), (PROBES,)),
+            **dict.fromkeys(("map_probe", "representer_probe"), (*places, probes)),
+            **dict.fromkeys(("balance", "balance_scale"), (probes,)),
         }
         self._measured = measured
         self.take_turns(AHEAD + 1)
@@ -194,13 +194,24 @@ class Reduced:
         self._instance = instance
         self.geometry = Geometry(instance)
         self._fixed = _fixed(instance, self.geometry)
-        self._state = _state(instance, self.geometry)
         self._test = test
-        samples, tokens, _, _ = instance.shape
+        self._measured = measured
+        self._begin(probe_coefficients(len(self._fixed.gram)))
+
+    def _begin(self, probes: Array) -> None:
+        """Go to the start, with probes (N, Z)."""
+        samples, tokens, _, _ = self._instance.shape
+        self._state = _state(self._instance, self.geometry)
         self._work = workspace(samples, tokens)
-        self._recorder = _Recorder(samples, tokens, measured)
-        self._probes = _probes(self.geometry)
+        self._recorder = _Recorder(samples, tokens, probes.shape[1], self._measured)
+        self._probes = _probes(self.geometry, probes)
         self.step = 0
+
+    def in_full(self) -> Self:
+        """The same at its start, which follows M and the representer along all unit vectors."""
+        whole = copy(self)
+        whole._begin(np.eye(len(self._fixed.gram)))
+        return whole
 
     @property
     def observables(self) -> list[str]:
@@ -309,15 +320,14 @@ class Reduced:
         return self._test.seen(direction)
 
 
-def _probes(geometry: Geometry) -> Probes:
-    coefficients = probe_coefficients(len(geometry.tokens))
+def _probes(geometry: Geometry, coefficients: Array) -> Probes:
     return Probes(
         coefficients=np.ascontiguousarray(coefficients.T),
         start=np.ascontiguousarray(geometry.start_map @ coefficients),
         query=geometry.start_score @ coefficients,
         gram_size=np.linalg.norm(geometry.gram, axis=1),
-        pulled=np.empty((PROBES, len(coefficients))),
-        moved=np.empty((PROBES, len(coefficients))),
+        pulled=np.empty(coefficients.T.shape),
+        moved=np.empty(coefficients.T.shape),
     )
 
 
@@ -330,17 +340,28 @@ class FullWeights:
         self._instance = instance
         self.geometry = Geometry(instance)
         self._fixed = _fixed(instance, self.geometry)
+        self._test = test
+        self._measured = measured
+        self._begin(probe_coefficients(len(self._fixed.gram)))
+
+    def _begin(self, probes: Array) -> None:
+        """Go to the start, with probes (N, Z)."""
+        instance = self._instance
+        samples, tokens, dimension, rows = instance.shape
         self._follower = _state(instance, self.geometry)
         self._W, self._p = instance.W.copy(), instance.p.copy()
-        self._test = test
-        samples, tokens, dimension, rows = instance.shape
         self._work = workspace(samples, tokens)
-        self._recorder = _Recorder(samples, tokens, measured)
-        self._measured = measured
-        self._probes = _probes(self.geometry)
-        self._directions = _directions(instance, self.geometry)
+        self._recorder = _Recorder(samples, tokens, probes.shape[1], self._measured)
+        self._probes = _probes(self.geometry, probes)
+        self._directions = _directions(instance, self.geometry, probes)
         self._direction, self._moved, self._pulled = np.empty(dimension), np.empty(dimension), np.empty(rows)
         self.step = 0
+
+    def in_full(self) -> Self:
+        """The same at its start, which follows M and the representer along all unit vectors."""
+        whole = copy(self)
+        whole._begin(np.eye(len(self._fixed.gram)))
+        return whole
 
     @property
     def observables(self) -> list[str]:
@@ -445,9 +466,8 @@ class FullWeights:
         return np.asarray(terms * EPSILON * sizes).reshape(self._follower.score.shape)
 
 
-def _directions(instance: Instance, geometry: Geometry) -> Directions:
+def _directions(instance: Instance, geometry: Geometry, coefficients: Array) -> Directions:
     _, _, dimension, rows = instance.shape
-    coefficients = probe_coefficients(len(geometry.tokens))
     queries = np.ascontiguousarray(geometry.images @ coefficients)
     start = ((instance.W.T @ queries) ** 2).sum(axis=0) - (instance.p @ queries) ** 2
     return Directions(
@@ -455,6 +475,6 @@ def _directions(instance: Instance, geometry: Geometry) -> Directions:
         queries=queries,
         start=start,
         gram_size=gram_bound(geometry),
-        by_map=np.empty((dimension, PROBES)),
-        by_direction=np.empty((rows, PROBES)),
+        by_map=np.empty((dimension, coefficients.shape[1])),
+        by_direction=np.empty((rows, coefficients.shape[1])),
     )

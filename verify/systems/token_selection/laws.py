@@ -1,9 +1,12 @@
 """The law of drawn problems and of test samples, held against full draws made here in plain NumPy."""
 
+import math
 from collections.abc import Mapping
 from functools import cache
+from statistics import NormalDist
 
 import numpy as np
+from scipy.stats import binomtest
 
 from verify.controls import Finding
 from verify.statistics import LEVEL, kolmogorov_smirnov
@@ -28,7 +31,19 @@ def look_at_laws() -> dict[str, Finding]:
     return {
         "draw-law": _compared(reduced, _statistics(*_full_draws(FULL_DRAWS))),
         "test-law": _compared(_test_samples(), _real_test_samples()),
+        "accuracy-at-the-start": _accuracy_at_the_start(),
     }
+
+
+def _accuracy_at_the_start() -> Finding:
+    """Test accuracy where u = 0, against its closed form."""
+    problem = PROBLEM
+    labels, outputs, _, _ = _drawn_test_samples().seen(np.zeros(problem.d))
+    right = int(np.count_nonzero(labels * outputs > 0.0))
+    mean = problem.m * (1.0 + problem.rho * (problem.k_w - problem.k_c))
+    expected = NormalDist().cdf(mean / (problem.sigma * math.sqrt(2.0 * problem.T)))
+    level = float(binomtest(right, len(labels), expected).pvalue)
+    return Finding(level >= LEVEL, "consistent" if level >= LEVEL else f"refuted (p = {level:.0e})")
 
 
 def _reduced_draws(count: int) -> tuple[Array, Array, Array, Array]:
@@ -82,12 +97,15 @@ def _statistics(gram: Array, start_map: Array, mapped: Array, value: Array) -> d
     }
 
 
-def _test_samples() -> dict[str, Array]:
+def _drawn_test_samples() -> testing.TestSamples:
     shares = draw.signal_shares(PROBLEM.T, PROBLEM.rho, PROBLEM.k_w, PROBLEM.k_c)
     rng = np.random.Generator(np.random.PCG64(1))
     head = draw.head(PROBLEM, PROBLEM.d)
-    samples = testing.draw_test_samples(head, PROBLEM.m, PROBLEM.sigma, shares, TESTED, rng)
-    labels, outputs, attention, _ = samples.seen(_direction())
+    return testing.draw_test_samples(head, PROBLEM.m, PROBLEM.sigma, shares, TESTED, rng)
+
+
+def _test_samples() -> dict[str, Array]:
+    labels, outputs, attention, _ = _drawn_test_samples().seen(_direction())
     return {
         f"{name} of {label:+g}": array[labels == label]
         for label in (1.0, -1.0)

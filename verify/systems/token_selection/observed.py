@@ -4,14 +4,25 @@ from typing import Any
 
 import numpy as np
 
-from verify.systems.token_selection.draw import signal_parts
-from verify.systems.token_selection.dynamics import EPSILON, Geometry, probe_coefficients
+from verify.systems.token_selection.draw import signal_parts, signal_shares
+from verify.systems.token_selection.dynamics import Geometry, probe_coefficients
 from verify.systems.token_selection.instance import Instance
 from verify.systems.token_selection.kernels import Array
+from verify.systems.token_selection.norms import block_norms, norm_on_span
 from verify.systems.token_selection.problem import ArraysGiven, Problem
+from verify.systems.token_selection.testing import half_lead
 
 FOURTH_MOMENT = {"gaussian": 3.0, "uniform": 9.0 / 5.0}
 """`E w^4 / (E w^2)^2` of an entry of W."""
+
+
+BY_PROBES = frozenset(("map_probe", "representer_probe"))
+"""What a run follows along probes alone."""
+
+
+def probe_data(coefficients: Array, samples: int) -> dict[str, Any]:
+    """The constants that say along which coefficients (N, Z) of the tokens matrices are followed."""
+    return {"probe": coefficients.reshape(samples, -1, coefficients.shape[1])}
 
 
 def statement_data(
@@ -33,22 +44,27 @@ def statement_data(
         "start_query_square": geometry.start_square,
         "step_size": instance.step_size,
         "loss_target": training.loss_target,
-        "probe": probe_coefficients(len(geometry.tokens)).reshape(*places, -1),
+        **probe_data(probe_coefficients(len(geometry.tokens)), samples),
         "token_norm": np.linalg.norm(geometry.tokens, axis=1).reshape(places),
         "start_size": np.linalg.norm(geometry.images, axis=0).reshape(places),
         "diameter": _diameters(instance.X),
-        "start_norm": _start_norm(instance, geometry),
-        **_block_norms("start", geometry.start_map, samples),
-        **_block_norms("gram", geometry.gram, samples),
+        "start_norm": norm_on_span(instance.W, geometry.tokens),
+        **_blocks("start", geometry.start_map, samples),
+        **_blocks("gram", geometry.gram, samples),
         **roundings,
     }
     if training.m is not None:
         signals = geometry.tokens[:, :2] * training.m
+        shares = signal_shares(tokens, training.rho, training.k_w, training.k_c)
         data |= {
             "signal_norm": training.m,
             "weak_scale": training.rho,
             "weak_tokens": float(training.k_w),
             "confusing_tokens": float(training.k_c),
+            "own_share": shares[0],
+            "other_share": shares[1],
+            "start_square_map": (geometry.mapped @ geometry.mapped.T).reshape(blocks),
+            "half_lead": half_lead(tokens),
             "signal_overlap": signals.T.reshape(2, *places),
             "signal_start_map": (training.m * geometry.mapped[:, :2]).T.reshape(2, *places),
         }
@@ -66,6 +82,11 @@ def statement_data(
     return data
 
 
+def _blocks(name: str, matrix: Array, samples: int) -> dict[str, Array]:
+    block, rest = block_norms(matrix, samples)
+    return {f"{name}_block": block, f"{name}_rest": rest}
+
+
 def _start_spread(problem: Problem) -> float:
     """`E (W^T W)^2 / s_0^2`, a multiple of the identity: `2 + (k_4 - 2)/d` for independent entries."""
     if problem.start == "orthogonal":
@@ -76,26 +97,3 @@ def _start_spread(problem: Problem) -> float:
 def _diameters(X: Array) -> Array:
     """The largest distance between two tokens of each sample, (n,)."""
     return np.array([np.sqrt(((x[:, None] - x[None]) ** 2).sum(axis=2)).max() for x in X])
-
-
-def _start_norm(instance: Instance, geometry: Geometry) -> float:
-    """Operator norm of W at the start on the span of the tokens, whose rank is decided as float64 allows."""
-    directions, sizes, _ = np.linalg.svd(geometry.tokens.T, full_matrices=False)
-    span = directions[:, sizes > sizes.max() * max(geometry.tokens.shape) * EPSILON]
-    return float(np.linalg.norm(instance.W @ span, 2)) if span.size else 0.0
-
-
-def _block_norms(name: str, matrix: Array, samples: int) -> dict[str, Array]:
-    """Operator norms of the blocks of pairs of samples (n, n), and of a sample with all others (n,), centred."""
-    tokens = len(matrix) // samples
-    blocks = matrix.reshape(samples, tokens, samples, tokens).transpose(0, 2, 1, 3)
-    blocks = blocks - blocks.mean(axis=2, keepdims=True)
-    blocks = blocks - blocks.mean(axis=3, keepdims=True)
-    squares = np.einsum("ijst,ijut->ijsu", blocks, blocks)
-    others = squares.sum(axis=1) - squares[np.arange(samples), np.arange(samples)]
-    return {f"{name}_block": _largest_root(squares), f"{name}_rest": _largest_root(others)}
-
-
-def _largest_root(squares: Array) -> Array:
-    """Operator norms from matrices times their transposes."""
-    return np.asarray(np.sqrt(np.maximum(np.linalg.eigvalsh(squares)[..., -1], 0.0)))

@@ -12,20 +12,24 @@ from verify.controls import Control
 from verify.engines.memory import require_memory
 from verify.errors import RequestError
 from verify.statistics import clopper_pearson, mean_interval
-from verify.systems.base import Prepared
+from verify.systems.base import InFull, Prepared
 from verify.systems.draws import Stream, stream
 from verify.systems.token_selection import files, gradients
 from verify.systems.token_selection.draw import draw, drawn_in_full, full_draw_entries, signal_shares
 from verify.systems.token_selection.dynamics import ITEM, FullWeights, Reduced, reduced_cost, weights_cost
 from verify.systems.token_selection.instance import Instance
 from verify.systems.token_selection.kernels import Array
-from verify.systems.token_selection.observed import statement_data
+from verify.systems.token_selection.observed import BY_PROBES, probe_data, statement_data
 from verify.systems.token_selection.problem import DEFAULT_PRESET, PRESETS, ArraysGiven, Problem
 from verify.systems.token_selection.testing import TestSamples, draw_test_samples
 
 if TYPE_CHECKING:  # the statements take a second to import, and a run begins without them
     from proofs.language import Claim, Event, Headline, Lemma, Statement
     from verify.studies.study import Study
+
+
+MOST_IN_FULL = 2**18
+"""Entries of M that are still judged one by one at snapshots."""
 
 
 class TokenSelection:
@@ -247,9 +251,11 @@ def _prepared(
     chosen, reason = _choose(engine, instance)
     with np.errstate(over="ignore", invalid="ignore"):  # told at the first state, where the loss is not finite
         dynamics = _DYNAMICS[chosen](instance, test, checked)
-        constants = {}
+        constants: dict[str, Any] = {}
+        in_full = None
         if checked:
             constants = statement_data(instance, dynamics.geometry, problem, dynamics.roundings())
+            in_full = _in_full(dynamics, constants)
     return Prepared(
         problem=problem,
         instance=instance,
@@ -264,7 +270,20 @@ def _prepared(
         },
         constants=constants,
         notes=notes,
+        in_full=in_full,
     )
+
+
+def _in_full(dynamics: Reduced | FullWeights, constants: Mapping[str, Any]) -> InFull:
+    """M and the representer column by column, which runs follow along a few probes."""
+    samples, tokens = constants["value"].shape
+    total = samples * tokens
+
+    def begin() -> tuple[Reduced | FullWeights, dict[str, Any]]:
+        return dynamics.in_full(), {**constants, **probe_data(np.eye(total), samples)}
+
+    refused = f"M has {total**2:,} entries, in full are taken up to {MOST_IN_FULL:,}"
+    return InFull(BY_PROBES, begin, "" if total**2 <= MOST_IN_FULL else refused)
 
 
 def _test(

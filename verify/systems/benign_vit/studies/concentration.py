@@ -70,11 +70,11 @@ class Start(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     case: str = Field("usual", description=f"sizes by name: {', '.join(CASES)}")
-    N: Annotated[Count, Field(ge=2, le=10**6)]
-    M: Annotated[Count, Field(ge=2, le=10**4)]
-    d: Annotated[Count, Field(ge=3, le=LARGEST_DIMENSION)]
-    d_h: Annotated[Count, Field(ge=1, le=LARGEST_DIMENSION)]
-    delta: Annotated[float, Field(gt=0, lt=1)]
+    N: Annotated[Count, Field(ge=2, le=10**6, description="training samples [the case's]")]
+    M: Annotated[Count, Field(ge=2, le=10**4, description="tokens a sample [the case's]")]
+    d: Annotated[Count, Field(ge=3, le=LARGEST_DIMENSION, description="token dimension [the case's]")]
+    d_h: Annotated[Count, Field(ge=1, le=LARGEST_DIMENSION, description="head dimension [the case's]")]
+    delta: Annotated[float, Field(gt=0, lt=1, description="failure probability of the theory [the case's]")]
     trials: Annotated[Count, Field(ge=1, le=10**7)] = Field(30_000, description="independent starts in a cell")
 
     @model_validator(mode="before")

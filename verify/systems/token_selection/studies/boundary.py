@@ -28,7 +28,8 @@ from verify.systems.token_selection.studies.family import (
 )
 from verify.systems.token_selection.studies.flow import Course, follow
 from verify.systems.token_selection.studies.margin import max_margin
-from verify.systems.token_selection.studies.selection import half_lead, test_selection
+from verify.systems.token_selection.studies.selection import test_selection
+from verify.systems.token_selection.testing import half_lead
 
 RESOLUTION = 0.02
 """Width in `log(beta)` at which the bisection stops; the crossing is interpolated inside."""

@@ -21,7 +21,7 @@ from verify.systems.fields import LARGEST_DIMENSION, Count, NonNegative, Positiv
 from verify.systems.token_selection.kernels import Array
 from verify.systems.token_selection.observed import _start_spread
 from verify.systems.token_selection.problem import Problem, Share
-from verify.systems.token_selection.studies.selection import half_lead
+from verify.systems.token_selection.testing import half_lead
 
 Interval = tuple[float, float]
 

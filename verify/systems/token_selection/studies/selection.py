@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from verify.systems.token_selection.draw import signal_shares
@@ -33,18 +32,6 @@ def first_is_largest(leads: Array) -> float:
 def _quadrature() -> tuple[Array, Array]:
     nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
     return nodes, weights / np.sqrt(2.0 * np.pi)
-
-
-@cache
-def half_lead(tokens: int) -> float:
-    """The lead over all others at which the first of `tokens` numbers is the largest half the time.
-
-    Examples:
-        >>> [round(half_lead(tokens), 3) for tokens in (4, 8, 16)]
-        [0.837, 1.342, 1.726]
-    """
-    root = brentq(lambda lead: first_is_largest(np.full(tokens - 1, lead)) - 0.5, 0.0, 10.0, xtol=1e-13)
-    return float(root)
 
 
 def test_selection(problem: Problem, direction: Array) -> float:

@@ -10,7 +10,7 @@ from verify.statistics import clopper_pearson
 from verify.systems.token_selection.draw import head, signal_shares
 from verify.systems.token_selection.problem import Problem
 from verify.systems.token_selection.studies import selection
-from verify.systems.token_selection.testing import draw_test_samples
+from verify.systems.token_selection.testing import draw_test_samples, half_lead
 
 means = some.lists(some.floats(-6.0, 6.0), min_size=2, max_size=6).map(np.array)
 
@@ -30,7 +30,7 @@ def test_two_numbers_have_a_closed_form(lead: float) -> None:
 
 @pytest.mark.parametrize("tokens", [3, 8, 32])
 def test_at_the_half_lead_another_is_largest_half_the_time(tokens: int) -> None:
-    lead = selection.half_lead(tokens)
+    lead = half_lead(tokens)
     with mp.workdps(20):
         found = quad(lambda z: npdf(z) * (erfc(-(z + lead) / sqrt(2)) / 2) ** (tokens - 1), [-inf, -2, 0, 2, inf])
     assert float(found) == pytest.approx(0.5, abs=1e-10)

@@ -9,7 +9,7 @@ from typing import Any
 from sympy import Abs, Expr, Rational, Symbol, cosh, sinh, sqrt
 
 from proofs.language import ByHand, Claim, Derived, Lemma, Observable, Paper
-from proofs.shallow_vit.inequalities import PAGE, attention_cap, attention_capped, drive_alignment
+from proofs.shallow_vit.inequalities import PAGE, attention_capped, drive_alignment
 from proofs.shallow_vit.symbols import relevant_share, step_size
 
 PAPER = "arXiv:2302.06015"
@@ -149,6 +149,10 @@ relevant_attention_at_end = _measured(
     "A_end",
     "attention to relevant tokens when training has ended, averaged over all queries and the data law",
 )
+NEARLY = Rational(95, 100)
+filled_runs = _measured(
+    "filled_runs", "p_filled", "share of runs that end with attention to relevant tokens above 95 % of its cap"
+)
 step_exponent = _measured(
     "step_exponent", "C", "exponent of 1 - A_end in the step size, keys and queries of unit norm", nonnegative=False
 )
@@ -162,9 +166,9 @@ attention_grows = Lemma(
 )
 
 attention_fills_its_cap = Lemma(
-    words="With keys and queries 16 times as long attention nearly reaches what the data law allows.",
+    words="With keys and queries 16 times as long most runs end with attention near what the data law allows.",
     kind="order",
-    claim=Claim(relevant_attention_at_end, ">=", Rational(95, 100) * attention_cap),
+    claim=Claim(filled_runs, ">", Rational(1, 2)),
     source=_seen("attention"),
     rests_on=[attention_capped],
 )
@@ -230,10 +234,14 @@ directed_error_hurts = _hurts(
     "the sample complexity grows with the error of the initial model",
 )
 random_value_error_is_harmless = _hardly(
-    "An error of the values in random directions hardly changes the test error.", random_value_effect, "effects"
+    "An error of the values in random directions changes the test error by less than a tenth.",
+    random_value_effect,
+    "effects",
 )
 random_head_error_is_harmless = _hardly(
-    "An error of queries and keys in random directions hardly changes the test error.", random_head_effect, "effects"
+    "An error of queries and keys in random directions changes the test error by less than a tenth.",
+    random_head_effect,
+    "effects",
 )
 irrelevant_tokens_hurt = Lemma(
     words="Dropping label-irrelevant tokens lowers the test error.",

@@ -159,7 +159,7 @@ class Judge:
         self._strict = strict
         self._constants = prepared.constants
         self._lemmas: list[Lemma] = []
-        self._missing: dict[str, tuple[str, ...]] = {}
+        self._missing: dict[str, str] = {}
         self._folds: dict[str, _LemmaFold] = {}
         self._event_states: dict[str, dict[str, Any]] = {}
         self._state: tuple[int, dict[str, Any]] | None = None
@@ -211,14 +211,14 @@ class Judge:
         """The steps of this stretch at which events occurred."""
         return [step for step in self.event_steps if stretch.first <= step <= stretch.last]
 
-    def _undetermined(self, lemma: Lemma, recorded: frozenset[str]) -> tuple[str, ...]:
+    def _undetermined(self, lemma: Lemma, recorded: frozenset[str]) -> str:
         if not lemma.judged_in_a_run:
-            return ()
+            return ""
         stage = [each for each in (lemma.stage.start, lemma.stage.end) if isinstance(each, Event)]
         return self._missing_for([*lemma.claims, *lemma.given, *(c for each in stage for c in each.claims)], recorded)
 
-    def _missing_for(self, claims: Sequence[Claim], recorded: frozenset[str]) -> tuple[str, ...]:
-        """The data and states that claims need, themselves, in recurrences or at events, and that a run lacks."""
+    def _missing_for(self, claims: Sequence[Claim], recorded: frozenset[str]) -> str:
+        """Which data or states that claims need, themselves, in recurrences or at events, a run lacks; or nothing."""
         events = _events_behind(claims)
         claims = [*claims, *(claim for event in events for claim in event.claims)]
         sides = [side for claim in claims for side in (claim.lhs, claim.rhs, claim.where)]
@@ -237,7 +237,12 @@ class Judge:
             for each in observables_needed(side, recorded)
             if not each.constant and not isinstance(each, Member)
         }
-        return tuple(sorted((named - set(self._constants)) | states))
+        if data := sorted(named - set(self._constants)):
+            return f"the instance does not determine {', '.join(data)}"
+        if states:
+            engine = self._prepared.engine
+            return f"the {engine} engine does not follow {', '.join(sorted(states))} (another --engine may)"
+        return ""
 
     def observe(self, stretch: Stretch, dynamics: Dynamics) -> None:
         """Check the stretch; a strict judge ends the run at the first violation.
@@ -366,12 +371,7 @@ class Judge:
     def _verdict(self, lemma: Lemma) -> LemmaVerdict:
         kind = str(lemma.kind)
         if lemma.name not in self._folds:
-            missing = self._missing[lemma.name]
-            reason = (
-                f"the instance does not determine {', '.join(missing)}"
-                if missing
-                else "one run cannot judge it: see verify study"
-            )
+            reason = self._missing[lemma.name] or "one run cannot judge it: see verify study"
             claims = [ClaimVerdict(plain(claim), Verdict.NOT_JUDGED) for claim in lemma.claims]
             return LemmaVerdict(self._system, lemma, kind, lemma.stage.name, claims, reason=reason)
         folds = self._folds[lemma.name]

@@ -11,7 +11,14 @@ from pathlib import Path
 from verify.systems.base import System
 from verify.versions import VERSIONED, versions
 
-MEASURING = ("proofs.language", "proofs.shared", "verify.systems.draws", "verify.checking", "verify.engines", "verify.statistics")
+MEASURING = (
+    "proofs.language",
+    "proofs.shared",
+    "verify.systems.draws",
+    "verify.checking",
+    "verify.engines",
+    "verify.statistics",
+)
 """Packages and modules that measuring may run, besides the system's own folder in `verify` and in `proofs`."""
 
 DIGITS = 16

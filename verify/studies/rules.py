@@ -24,6 +24,10 @@ AT_MOST_RULE = (
     " refuted if it lies above that, else inconclusive"
 )
 DECAY_RULE = "supported if the interval of the exponent lies below 0, refuted if not below it, else inconclusive"
+LIMIT_RULE = (
+    f"supported if the interval of the exponent lies below -{EXPONENT_TOLERANCE}, refuted if it lies above,"
+    " else inconclusive"
+)
 RANGE_RULE = "supported if the interval lies in the stated range, refuted if it lies outside, else inconclusive"
 PROBABILITY_RULE = (
     "consistent if the Clopper-Pearson interval lies at or above the stated probability,"
@@ -57,7 +61,7 @@ def judge_at_most(interval: Interval, target: float, tolerance: float = EXPONENT
 
 
 def judge_decay(interval: Interval) -> Verdict:
-    """A limit zero (`o`, and `~` for the distance of a ratio from 1): `DECAY_RULE`.
+    """A smaller order (`o`), be it by a logarithm alone: `DECAY_RULE`.
 
     Examples:
         >>> judge_decay((-0.3, -0.1)).value, judge_decay((-0.1, 0.1)).value, judge_decay((0.0, 0.1)).value
@@ -67,6 +71,21 @@ def judge_decay(interval: Interval) -> Verdict:
     if high < 0:
         return Verdict.SUPPORTED
     return Verdict.REFUTED if low >= 0 else Verdict.INCONCLUSIVE
+
+
+def judge_limit(interval: Interval, tolerance: float = EXPONENT_TOLERANCE) -> Verdict:
+    """The distance from a limit (`~`: of a ratio from 1), which falls like a power: `LIMIT_RULE`.
+
+    An exponent within the tolerance of 0 counts as 0, so that a distance which stays is refuted.
+
+    Examples:
+        >>> judge_limit((-0.6, -0.4)).value, judge_limit((-0.01, 0.02)).value, judge_limit((-0.1, 0.1)).value
+        ('supported', 'refuted', 'inconclusive')
+    """
+    low, high = interval
+    if high < -tolerance:
+        return Verdict.SUPPORTED
+    return Verdict.REFUTED if low >= -tolerance else Verdict.INCONCLUSIVE
 
 
 def judge_range(interval: Interval, low: float, high: float) -> Verdict:

@@ -15,6 +15,8 @@ from proofs.language import (
     Claim,
     Derived,
     Event,
+    Index,
+    IndexSet,
     Lemma,
     Observable,
     Stage,
@@ -26,6 +28,7 @@ from proofs.language import (
     rounding,
     roundoff,
 )
+from verify.checking import compile as compile_module
 from verify.checking.arrays import SumOfProducts
 from verify.checking.compile import Checker, Session, compile_lemmas, value_of
 from verify.checking.loops import compiled_loop
@@ -305,6 +308,39 @@ class TestRounding:
         _, result, _ = evaluated(mock, large, [lemma])
         bound = result.outcomes[0].rounding
         assert np.all(bound >= np.finfo(float).eps * np.abs(mock.train(large, STEPS)["value"][1:]) / 2)
+
+    def test_the_rounding_of_the_next_state_is_passed_on(self):
+        """What an author says of recorded values does not hide that they were made of a state that was rounded."""
+        place = IndexSet("place", size="P")
+        p = Index("p", place)
+        part = Observable("part", place, words="a state", state=True)
+        seen = Observable("seen", words="a norm recorded in place of a vector")
+        from proofs.language import Largest, define, update
+
+        define(seen, 3 * Largest(part[p], p))
+        update(part[p], part[p] / 3)
+        lemma = Lemma(words="w", claim=Claim(after(seen), "<=", 3), source=Derived("tests"))
+        states = {"part": np.array([[9.0, 1.0], [3.0, 1.0]]), "seen": np.array([27.0, 9.0])}
+        bounds = []
+        for passed_on in (None, 3 * Largest(part[p], p)):
+            seen.rounding = None
+            rounding(seen, Rational(1, 1000) * Abs(seen), passed_on)
+            outcome = compile_lemmas([lemma], states).start({}).evaluate(states, 0).outcomes[0]
+            bounds.append(float(outcome.rounding[0]))
+        said = 0.009 + np.finfo(float).eps * 6
+        assert bounds[0] == pytest.approx(said, rel=1e-15)
+        assert bounds[1] - bounds[0] >= 3 * np.finfo(float).eps * 3.0
+
+    def test_bounds_evaluated_together_are_those_evaluated_alone(self, mock, problem, monkeypatch):
+        alone, together = [], []
+        for often, bounds in ((10**9, alone), (2, together)):
+            monkeypatch.setattr(compile_module, "OFTEN", often)
+            session, result, states = evaluated(mock, problem)
+            for _ in range(3):
+                result = session.evaluate(states, 0)
+                bounds[:] = [outcome.rounding for outcome in result.outcomes]
+        for one, other in zip(alone, together, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
 
     def test_what_an_author_says_of_rounding_is_used(self):
         seen = Observable("seen", words="a norm recorded in place of a vector")

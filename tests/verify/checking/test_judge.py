@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Abs, Rational
+from sympy import Abs, Rational, Tuple
 
 import verify
 from proofs.benign_vit.symbols import label, loss, loss_derivative, n, output, step_size
-from proofs.language import Claim, Derived, Lemma
+from proofs.language import Claim, Derived, Event, Lemma, Observable, Recurrence, Stage
+from proofs.language.recurrence import recurrences_behind
 from verify.checking import judge as judging
 from verify.checking.verdicts import Evidence, Verdict
 from verify.engines import drive as driving
@@ -159,3 +160,45 @@ def test_both_engines_give_one_set_of_verdicts() -> None:
     ]
     assert runs[0].stages == runs[1].stages
     assert all(row["verdict"] != "violated" for row in runs[1].verdicts)
+
+
+def test_a_constant_missing_inside_a_recurrence_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = Observable("absent", constant=True, words="a constant that no instance has")
+    growth = Recurrence("growth_of_the_tests", words="grows by a constant")
+    size = growth.member("size_of_the_tests", start=0, words="size")
+    growth.updates({size: size + absent})
+    found = verdict(judged([lemma(Claim(loss, "<=", size + 1))], monkeypatch=monkeypatch), "own-0")
+    assert found.verdict is Verdict.NOT_JUDGED
+    assert found.reason == "the instance does not determine absent"
+
+
+def test_an_event_that_the_run_cannot_tell_is_no_event_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = Observable("absent", constant=True, words="a constant that no instance has")
+    far = Event("far", Claim(loss, "<=", absent), words="the loss is at a constant")
+    honest = BenignVit.events
+    monkeypatch.setattr(BenignVit, "events", lambda self: (*honest(self), far))
+    staged = lemma(Claim(loss, "<=", 100), stage=Stage("far", start=far))
+    run = judged([staged], monkeypatch=monkeypatch)
+    assert "far" not in run.stages
+    assert verdict(run, "own-0").reason == "the instance does not determine absent"
+
+
+@pytest.mark.parametrize(
+    ("system", "settings"),
+    [
+        ("benign-vit", {"test_samples": 0}),
+        ("token-selection", {"test_samples": 0, "d": 200, "m": 4.0, "sigma": 0.5}),
+    ],
+)
+def test_statements_with_recurrences_are_judged_in_a_run_as_users_make_it(system: str, settings: Any) -> None:
+    run = carry_out(make_request(system, settings=settings, steps=12))
+    recurring = [
+        each
+        for each in run.judged
+        if isinstance(each.statement, Lemma)
+        and each.statement.judged_in_a_run
+        and recurrences_behind(Tuple(*(side for claim in each.statement.claims for side in (claim.lhs, claim.rhs))))
+    ]
+    assert len(recurring) >= 3
+    assert {each.verdict for each in recurring} <= {Verdict.HOLDS, Verdict.HYPOTHESIS_NOT_MET}
+    assert any(each.verdict is Verdict.HOLDS for each in recurring)

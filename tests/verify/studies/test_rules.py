@@ -16,6 +16,7 @@ from verify.studies.rules import (
     judge_at_most,
     judge_decay,
     judge_exponent,
+    judge_limit,
     judge_probability,
     judge_range,
     shared_out,
@@ -65,6 +66,7 @@ EDGES: dict[str, tuple[Rule, float, int]] = {
     "order, from below": (order, TARGET - EXPONENT_TOLERANCE, -1),
     "at most": (at_most, TARGET + EXPONENT_TOLERANCE, 1),
     "decay": (judge_decay, 0.0, 1),
+    "limit": (judge_limit, -EXPONENT_TOLERANCE, 1),
     "range, from above": (between, TARGET + 0.1, 1),
     "range, from below": (between, TARGET - 0.1, -1),
 }

@@ -135,13 +135,13 @@ def _of_gradients(run: Scene, noisy: Scene, gradients: Look) -> list[Control]:
         control(
             "keys-and-queries-exchanged",
             "H transposed",
-            edit(kernels, "backward", "work.score_drive[j, i]", "work.score_drive[i, j]"),
+            edit(kernels, "backward", "transpose(work.score_pull", "copy(work.score_pull"),
             "closed-recursion",
         ),
         Control(
             "tokens-and-keys-exchanged",
             "H transposed where samples have tokens of their own",
-            edit(kernels, "backward_tokens", "work.score_pull.T, tokens", "work.score_pull, tokens"),
+            edit(kernels, "backward_tokens", "work.score_pull.T, work.queries", "work.score_pull, work.queries"),
             "gradients",
             gradients,
         ),
@@ -190,19 +190,19 @@ def _of_gradients(run: Scene, noisy: Scene, gradients: Look) -> list[Control]:
         Control(
             "tokens-know-their-place",
             "a little of the place is added to every token",
-            edit(kernels, "meet", "np.dot(tokens, work.effect_map", PLACES + "np.dot(tokens, work.effect_map"),
+            edit(kernels, "meet", "np.dot(seen, weights.W_V.T", PLACES + "np.dot(seen, weights.W_V.T"),
             "closed-recursion",
             noisy.look,
         ),
     ]
 
 
-PLACES = "tokens = tokens + 0.01 * np.arange(len(tokens))[:, None]; "
+PLACES = "seen = seen + 0.01 * (np.arange(rows) % size)[:, None]; "
 
 
 def _of_training(run: Scene) -> list[Control]:
     control = partial(Control, look=run.look)
-    both = "differentiate(weights, work, gradients)"
+    again = "differentiate(weights, work, gradients)"
     return [
         control(
             "weight-decay",
@@ -221,8 +221,8 @@ def _of_training(run: Scene) -> list[Control]:
             edit(
                 kernels,
                 "advance",
-                both,
-                f"{both}; add(weights.W_K, gradients.W_K, attention_step); {both}; gradients.W_K[:] = 0.0",
+                "descend(weights",
+                f"add(weights.W_K, gradients.W_K, attention_step); {again}; gradients.W_K[:] = 0.0; descend(weights",
             ),
             "head-balance-drift",
         ),

@@ -84,12 +84,13 @@ def full_draw_entries(problem: Problem) -> int:
 
 
 def drawn_in_full(problem: Problem) -> bool:
-    """Whether the full arrays are small enough to be drawn."""
-    return full_draw_entries(problem) <= LARGEST_FULL_DRAW
+    """Whether the full arrays are small enough to be drawn and, with noise, no wider than what tokens can span."""
+    spare = problem.tau > 0.0 and problem.d > coordinates(problem, full=False)
+    return full_draw_entries(problem) <= LARGEST_FULL_DRAW and not spare
 
 
 def draw(problem: Problem, seed: int, full: bool | None = None) -> Instance:
-    """Draw data and initial weights: in full, or at reduced size (`None`: in full where the arrays are small).
+    """Draw data and initial weights: in full, or at reduced size (`None`: see `drawn_in_full`).
 
     Examples:
         >>> draw(Problem(N=2, L=12, n_star=3, d=10**9), seed=0).shape

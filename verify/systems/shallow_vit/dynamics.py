@@ -257,6 +257,7 @@ class OnWeights(_Descent):
         return int(
             compiled.advance(
                 course.samples,
+                course.samples.own_tokens,
                 course.relevant,
                 course.readout,
                 self._weights,
@@ -324,6 +325,7 @@ class OnGrams(_Descent):
         return int(
             compiled.advance_grams(
                 course.samples,
+                course.samples.own_tokens,
                 course.relevant,
                 course.readout,
                 self._grams,

@@ -34,7 +34,7 @@ def loss_and_gradients(instance: Instance) -> tuple[float, dict[str, Array]]:
     work = token_workspace(weights, len(instance.a), samples.tokens.shape[1], len(batch))
     gradients = Weights(*(np.empty_like(weight) for weight in weights))
     share = np.full(len(batch), 1.0 / len(batch))
-    loss = compiled.drive_tokens(samples, batch, share, weights, instance.a, work, gradients)
+    loss = compiled.drive_tokens(samples, samples.tokens, batch, share, weights, instance.a, work, gradients)
     return float(loss), {name: -getattr(gradients, name) for name in WEIGHTS}
 
 

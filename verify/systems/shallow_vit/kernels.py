@@ -32,6 +32,11 @@ class Samples(NamedTuple):
     query_weight: Array
     tokens: Array
 
+    @property
+    def own_tokens(self) -> Array | None:
+        """The tokens, `None` where slots are patterns."""
+        return self.tokens if self.tokens.size else None
+
 
 class Weights(NamedTuple):
     """Shapes: `W_O` (m, m_a), `W_V` (m_a, D), `W_K`, `W_Q` (m_b, D).
@@ -266,19 +271,19 @@ def drive(samples: Samples, chosen: Integers, batch_weight: Array, readout: Arra
 # Samples with tokens of their own: products go through the rows of W_K and W_V, which are fewer than the tokens.
 
 
-def meet(samples: Samples, chosen: Integers, weights: Weights, work: Workspace) -> None:
+def meet(tokens: Array, chosen: Integers, weights: Weights, work: Workspace) -> None:
     """Keys, queries and values of the chosen samples' tokens."""
-    count, size, width = chosen.shape[0], work.score.shape[0], samples.tokens.shape[2]
+    count, size, width = chosen.shape[0], work.score.shape[0], tokens.shape[2]
     rows = count * size
     for k in range(count):
-        copy(samples.tokens[chosen[k]], work.tokens[k])
-    tokens = work.tokens[:count].reshape(rows, width)
+        copy(tokens[chosen[k]], work.tokens[k])
+    seen = work.tokens[:count].reshape(rows, width)
     if weights.W_K.size:
-        np.dot(tokens, weights.W_K.T, work.keys[:count].reshape(rows, work.keys.shape[2]))
+        np.dot(seen, weights.W_K.T, work.keys[:count].reshape(rows, work.keys.shape[2]))
     else:
-        copy(tokens, work.keys[:count])
-    np.dot(tokens, weights.W_Q.T, work.queries[:count].reshape(rows, work.queries.shape[2]))
-    np.dot(tokens, weights.W_V.T, work.values[:count].reshape(rows, work.values.shape[2]))
+        copy(seen, work.keys[:count])
+    np.dot(seen, weights.W_Q.T, work.queries[:count].reshape(rows, work.queries.shape[2]))
+    np.dot(seen, weights.W_V.T, work.values[:count].reshape(rows, work.values.shape[2]))
 
 
 def respond(count: int, weights: Weights, readout: Array, work: Workspace) -> None:
@@ -304,10 +309,12 @@ def effects_of_values(count: int, weights: Weights, work: Workspace) -> None:
         copy(work.gate[:rows], work.value_effect[:count])
 
 
-def forward_tokens(samples: Samples, chosen: Integers, weights: Weights, readout: Array, work: Workspace) -> None:
+def forward_tokens(
+    samples: Samples, tokens: Array, chosen: Integers, weights: Weights, readout: Array, work: Workspace
+) -> None:
     """Attention, active neurons, effects and outputs of the chosen samples."""
     count = chosen.shape[0]
-    meet(samples, chosen, weights, work)
+    meet(tokens, chosen, weights, work)
     for k in range(count):
         np.dot(work.queries[k], work.keys[k].T, work.score)
         attend(work.score, samples.key_count[chosen[k]], work.attention[k])
@@ -322,7 +329,7 @@ def backward_tokens(
     samples: Samples, chosen: Integers, batch_weight: Array, weights: Weights, work: Workspace, gradients: Weights
 ) -> None:
     """Minus the gradients of the batch loss by the weights that are not empty; after `forward_tokens`."""
-    count, size, width = chosen.shape[0], work.score.shape[0], samples.tokens.shape[2]
+    count, size, width = chosen.shape[0], work.score.shape[0], work.tokens.shape[2]
     rows = count * size
     tokens = work.tokens[:count].reshape(rows, width)
     for k in range(count):
@@ -344,6 +351,7 @@ def backward_tokens(
 
 def drive_tokens(
     samples: Samples,
+    tokens: Array,
     chosen: Integers,
     batch_weight: Array,
     weights: Weights,
@@ -352,25 +360,28 @@ def drive_tokens(
     gradients: Weights,
 ) -> float:
     """Outputs of the batch, and minus the gradients of its loss; returns the loss."""
-    forward_tokens(samples, chosen, weights, readout, work)
+    forward_tokens(samples, tokens, chosen, weights, readout, work)
     loss = judge_batch(samples, chosen, batch_weight, work)
     backward_tokens(samples, chosen, batch_weight, weights, work, gradients)
     return loss
 
 
-# What is recorded besides.
+# What is recorded besides. Below, `tokens` is `None` where slots are patterns; only what that needs is then compiled.
 
 
-def respond_to(samples: Samples, chosen: Integers, weights: Weights, readout: Array, work: Workspace) -> None:
+def respond_to(
+    samples: Samples, tokens: Array | None, chosen: Integers, weights: Weights, readout: Array, work: Workspace
+) -> None:
     """`forward` or `forward_tokens`, whatever the samples are."""
-    if samples.tokens.size:
-        forward_tokens(samples, chosen, weights, readout, work)
-    else:
+    if tokens is None:
         forward(samples, chosen, readout, work)
+    else:
+        forward_tokens(samples, tokens, chosen, weights, readout, work)
 
 
 def look(
     samples: Samples,
+    tokens: Array | None,
     relevant: Array,
     weights: Weights,
     readout: Array,
@@ -387,7 +398,7 @@ def look(
     loss, attended = 0.0, 0.0
     for first in range(0, total, at_once):
         chosen = everything[first : min(first + at_once, total)]
-        respond_to(samples, chosen, weights, readout, work)
+        respond_to(samples, tokens, chosen, weights, readout, work)
         for k in range(chosen.shape[0]):
             n = chosen[k]
             output[n] = work.output[k]
@@ -400,19 +411,27 @@ def look(
 
 
 def watch(
-    samples: Samples, watched: Integers, weights: Weights, readout: Array, work: Workspace, recording: Recording, t: int
+    samples: Samples,
+    tokens: Array | None,
+    watched: Integers,
+    weights: Weights,
+    readout: Array,
+    work: Workspace,
+    recording: Recording,
+    t: int,
 ) -> None:
     """Record what the attention statements need of the watched samples."""
-    respond_to(samples, watched, weights, readout, work)
-    patterns = samples.tokens.size == 0
+    respond_to(samples, tokens, watched, weights, readout, work)
     size = work.score.shape[0]
     for k in range(watched.shape[0]):
-        if not patterns:
+        if tokens is None:
+            transpose(work.score_map, work.score)
+        else:
             np.dot(work.queries[k], work.keys[k].T, work.score)
         recording.output[t, k] = work.output[k]
         for i in range(size):
             for j in range(size):
-                recording.score[t, k, i, j] = work.score_map[j, i] if patterns else work.score[i, j]
+                recording.score[t, k, i, j] = work.score[i, j]
                 recording.attention[t, k, i, j] = work.attention[k, i, j]
                 recording.token_effect[t, k, i, j] = work.token_effect[k, i, j]
                 recording.attention_gradient[t, k, i, j] = attention_gradient(
@@ -422,6 +441,7 @@ def watch(
 
 def observe(
     samples: Samples,
+    tokens: Array | None,
     relevant: Array,
     everything: Integers,
     watched: Integers,
@@ -435,7 +455,7 @@ def observe(
 ) -> None:
     """Record all samples and the watched ones where they are looked at, and leave a mark where they are not."""
     if looks:
-        loss, attended = look(samples, relevant, weights, readout, work, everything, recording.all_output[t])
+        loss, attended = look(samples, tokens, relevant, weights, readout, work, everything, recording.all_output[t])
         recording.loss[t] = loss
         recording.relevant_attention[t] = attended
     else:
@@ -443,7 +463,7 @@ def observe(
         recording.relevant_attention[t] = np.nan
         fill(recording.all_output[t], np.nan)
     if looks or watches:
-        watch(samples, watched, weights, readout, work, recording, t)
+        watch(samples, tokens, watched, weights, readout, work, recording, t)
 
 
 def record_batch(recording: Recording, t: int, loss: float, count: int, work: Workspace) -> None:
@@ -480,6 +500,7 @@ def descend(weights: Weights, gradients: Weights, step_size: float, attention_st
 
 def advance(
     samples: Samples,
+    tokens: Array | None,
     relevant: Array,
     readout: Array,
     weights: Weights,
@@ -505,14 +526,14 @@ def advance(
     """
     steps = int(batches.shape[0]) - 1
     for t in range(steps + 1):
-        if not samples.tokens.size:
+        if tokens is None:
             multiply(weights, work)
-        observe(samples, relevant, everything, watched, weights, readout, looks[t], watches, work, recording, t)
-        if samples.tokens.size:
-            loss = drive_tokens(samples, batches[t], batch_weight, weights, readout, work, gradients)
-        else:
+        observe(samples, tokens, relevant, everything, watched, weights, readout, looks[t], watches, work, recording, t)
+        if tokens is None:
             loss = drive(samples, batches[t], batch_weight, readout, work)
             differentiate(weights, work, gradients)
+        else:
+            loss = drive_tokens(samples, tokens, batches[t], batch_weight, weights, readout, work, gradients)
         record_batch(recording, t, loss, batches.shape[1], work)
         copy(weights.W_O, recorded.W_O[t])
         copy(weights.W_V, recorded.W_V[t])
@@ -590,6 +611,7 @@ def move_effects(grams: Grams, drive: Array, step: float, work: GramBuffers) -> 
 
 def advance_grams(
     samples: Samples,
+    tokens: Array | None,
     relevant: Array,
     readout: Array,
     grams: Grams,
@@ -616,15 +638,17 @@ def advance_grams(
     """
     steps = int(batches.shape[0]) - 1
     for t in range(steps + 1):
-        if samples.tokens.size:
+        if tokens is not None:
             copy(grams.score_map, products.W_Q)
             transpose(grams.effect_map, products.W_V)
-        observe(samples, relevant, everything, watched, products, readout, looks[t], watches, work, recording, t)
-        if samples.tokens.size:
-            loss = drive_tokens(samples, batches[t], batch_weight, products, readout, work, drives)
-            transpose(drives.W_V, work.effect_drive)
-        else:
+        observe(
+            samples, tokens, relevant, everything, watched, products, readout, looks[t], watches, work, recording, t
+        )
+        if tokens is None:
             loss = drive(samples, batches[t], batch_weight, readout, work)
+        else:
+            loss = drive_tokens(samples, tokens, batches[t], batch_weight, products, readout, work, drives)
+            transpose(drives.W_V, work.effect_drive)
         record_batch(recording, t, loss, batches.shape[1], work)
         copy(grams.score_map, recorded.score_map[t])
         copy(grams.key_gram, recorded.key_gram[t])

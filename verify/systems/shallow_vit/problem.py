@@ -36,7 +36,7 @@ class Training(BaseModel):
 class ArraysGiven(Training):
     """A run on given arrays: only what the arrays leave open can be set.
 
-    Test quantities need the law of the tokens: `n_star`, `n_sharp` and `tau`.
+    Arrays do not tell the law of their samples, so there are no test quantities.
     """
 
     step_size: Positive | None = Field(None, description="gradient descent step; overrides the file's")

@@ -137,8 +137,10 @@ class ShallowVit:
         return controls(system)
 
     def studies(self) -> Sequence[Study]:
-        """None yet."""
-        return ()
+        """Families of problems, and the questions asked of them."""
+        from verify.systems.shallow_vit.studies import STUDIES
+
+        return STUDIES
 
     def load_instance(self, path: Path) -> tuple[Instance, list[str]]:
         """An instance from an `.npz` file."""

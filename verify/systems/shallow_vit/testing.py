@@ -120,7 +120,7 @@ class TestLaw:
         outputs = np.empty(len(self))
         everything = np.arange(len(self))
         relevant = np.zeros_like(self.samples.key_count)
-        compiled.look(self.samples, relevant, weights, readout, work, everything, outputs)
+        compiled.look(self.samples, self.samples.own_tokens, relevant, weights, readout, work, everything, outputs)
         doubts = np.full(len(self), doubt) if self.exact else np.empty(0)
         return self.samples.label, outputs, self.samples.weight, doubts
 

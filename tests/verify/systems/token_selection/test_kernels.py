@@ -3,10 +3,13 @@
 import mpmath
 import numpy as np
 import pytest
+import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from proofs.language import Largest
+from proofs.token_selection import symbols
 from verify.systems.token_selection import compiled, kernels
 from verify.systems.token_selection.dynamics import workspace
 from verify.systems.token_selection.instance import Instance
@@ -26,7 +29,27 @@ def test_effective_gaps(score: np.ndarray) -> None:
         for n, t in np.ndindex(score.shape):
             others = mpmath.fsum(mpmath.exp(mpmath.mpf(score[n, s]) - score[n, t]) for s in range(4) if s != t)
             exact = mpmath.log(3) - mpmath.log(others)
-            assert abs(gap[n, t] - exact) <= 1e-13 * (1 + abs(exact))
+            assert abs(gap[n, t] - exact) <= gap_rounding(gap[n, t])
+
+
+def gap_rounding(gap: float) -> float:
+    """What the statements take for the rounding of a recorded effective gap, of four tokens."""
+    formula = symbols.effective_gap.rounding
+    assert formula is not None
+    named = symbols.effective_gap[formula.indices]
+    return float(formula.expression.xreplace({symbols.T: sympy.Integer(4), named: sympy.Float(gap, 30)}))
+
+
+@few
+@given(score=SCORES, moved=arrays(np.float64, (2, 4), elements=st.floats(-1e-3, 1e-3)))
+def test_what_scores_lack_is_passed_on_to_effective_gaps(score: np.ndarray, moved: np.ndarray) -> None:
+    formula = symbols.effective_gap.passed_on
+    assert formula is not None
+    assert formula.expression == 2 * Largest(symbols.score[symbols.n, symbols.s], symbols.s)
+    before, after = np.empty_like(score), np.empty_like(score)
+    kernels.lead(score, before)
+    kernels.lead(score + moved, after)
+    assert np.all(np.abs(after - before) <= 2 * np.abs(moved).max(axis=1, keepdims=True) + 1e-10)
 
 
 @few

@@ -4,14 +4,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 
 import verify
+from proofs.token_selection import exact, symbols
+from verify.checking.compile import value_of
+from verify.checking.judge import Judge
+from verify.checking.verdicts import Verdict
+from verify.controls import edit
 from verify.errors import RequestError
 from verify.runs import Run
-from verify.systems.token_selection import SYSTEM
+from verify.systems.token_selection import SYSTEM, kernels
+from verify.systems.token_selection.controls import uncompiled
+from verify.systems.token_selection.dynamics import probe_coefficients
 from verify.systems.token_selection.problem import PRESETS, Problem
+from verify.systems.token_selection.testing import half_lead
 
 TINY = {"n": 4, "T": 4, "d": 40, "m": 4.0, "step_size": 0.2, "test_samples": 200, "eta_f": 0.5}
 
@@ -105,3 +114,79 @@ def test_reduced_and_full_runs_with_an_orthogonal_start_select_alike() -> None:
         assert outputs is not None
         found.append(float(np.mean(outputs[3])))
     assert min(found) > 0.99
+
+
+@pytest.mark.parametrize("engine", ["reduced", "weights"])
+def test_test_samples_select_their_signal_from_t_gen_on(engine: str) -> None:
+    """Without weak signals the event is exact: there the share of samples that select it passes one half."""
+    settings = {"n": 8, "T": 4, "d": 400, "m": 8.0, "rho": 0.0, "sigma": 1.0, "step_size": 0.02}
+    run: Run = verify.run("token-selection", settings=settings, engine=engine, steps=300)
+    step = run.stages["T_gen"]
+    assert step is not None
+    kept = [step // 2, step - 1, step, 2 * step]
+    dynamics = SYSTEM.prepare(Problem.model_validate(settings), 0, engine).dynamics
+    stretch = dynamics.advance(kept[-1], -1.0, kept)
+    shares = []
+    for each in kept:
+        outputs = dynamics.test_outputs(stretch.kept[each])
+        assert outputs is not None
+        labels, selected = outputs[0], outputs[3]
+        shares.append(min(float(np.mean(selected[labels == label])) for label in (1.0, -1.0)))
+    noise = 4.0 * 0.5 / np.sqrt(20_000)
+    assert shares[0] < 0.5 - noise
+    assert shares[1] < 0.5 + noise
+    assert shares[2] > 0.5 - noise
+    assert shares[3] > 0.5 + noise
+
+
+def test_the_direction_that_scores_tokens_is_as_long_as_statements_say() -> None:
+    prepared = SYSTEM.prepare(Problem.model_validate({**TINY, "rho": 0.3}), 1, "weights", checked=True)
+    stretch = prepared.dynamics.advance(25, -1.0, [])
+    known = {**prepared.constants, **prepared.dynamics.vectors()}
+    square = value_of(symbols.direction_square, known, stretch.arrays)
+    leads = value_of(symbols.test_lead, known, stretch.arrays)
+    instance = prepared.dynamics.instance()
+    direction = instance.W.T @ instance.p
+    np.testing.assert_allclose(square[-1], direction @ direction, rtol=1e-11)
+    means = TINY["m"] * direction[:2]
+    shares = [[1.0, 0.3, 0.0, 0.0], [0.0, 0.0, 0.3, 0.0]]
+    for own in (0, 1):
+        score = np.array(shares[0]) * means[own] + np.array(shares[1]) * means[1 - own]
+        np.testing.assert_allclose(leads[-1, own], score[0] - score, rtol=1e-10, atol=1e-13)
+
+
+def test_half_lead_against_quadrature() -> None:
+    with mpmath.workdps(20):
+        for tokens in (3, 8, 20):
+            lead = half_lead(tokens)
+            share = mpmath.quad(
+                lambda z, lead=lead, tokens=tokens: mpmath.npdf(z) * mpmath.ncdf(z + lead) ** (tokens - 1),
+                [-10, -4, 0, 4, 10],
+            )
+            assert abs(share - 0.5) < 1e-9
+
+
+@pytest.mark.parametrize("engine", ["reduced", "weights"])
+def test_all_of_m_and_of_the_representer_is_judged_at_snapshots(engine: str) -> None:
+    run: Run = verify.run("token-selection", settings=TINY, engine=engine, steps=20)
+    found = {row["lemma"].removeprefix("token-selection/"): row["in_full"] for row in run.verdicts}
+    for name in ("gram-system", "representer-step"):
+        assert found[name]["snapshots"] == 2, name
+        assert found[name]["resolution"] < 1e-6, name
+
+
+def test_what_the_probes_cannot_see_is_caught_at_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: M gains a part that vanishes along the probes of every step."""
+    probes = probe_coefficients(16)
+    away = np.eye(16) - probes @ np.linalg.pinv(probes)
+    monkeypatch.setattr(kernels, "hidden", 1e-5 * away @ away.T, raising=False)
+    planted = edit(kernels, "grow_map", "by_drive * gram_drive[j]", "by_drive * gram_drive[j] + hidden[i, j]")
+    with planted.planted(), uncompiled():
+        prepared = SYSTEM.prepare(Problem.model_validate(TINY), 0, "reduced", checked=True)
+        judge = Judge("token-selection", lambda: ([exact.gram_system], ()), prepared)
+        judge.observe(prepared.dynamics.advance(10, -1.0, []), prepared.dynamics.twin())
+    (verdict,) = judge.verdicts()
+    by_scores, along_probes, in_full = verdict.claims
+    assert by_scores.verdict is along_probes.verdict is Verdict.HOLDS
+    assert in_full.verdict is Verdict.VIOLATED
+    assert in_full.snapshots == (0, 8)

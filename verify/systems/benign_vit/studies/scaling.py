@@ -29,10 +29,12 @@ from verify.studies.rules import (
     AT_MOST_RULE,
     DECAY_RULE,
     EXPONENT_RULE,
+    LIMIT_RULE,
     RANGE_RULE,
     judge_at_most,
     judge_decay,
     judge_exponent,
+    judge_limit,
     judge_range,
     shared_out,
 )
@@ -164,7 +166,7 @@ def answer(relation: str, seen: Sequence[Observed]) -> Answer:
                 return _fitted(judge_decay(law.exponent_interval), "exponent of lhs/rhs", DECAY_RULE, law)
             case "~":
                 law = _law(seen, lambda each: each.from_one)
-                return _fitted(judge_decay(law.exponent_interval), "exponent of |lhs/rhs - 1|", DECAY_RULE, law)
+                return _fitted(judge_limit(law.exponent_interval), "exponent of |lhs/rhs - 1|", LIMIT_RULE, law)
             case _:
                 return _explicit(relation, seen)
     except ValueError as error:

@@ -12,7 +12,7 @@ from proofs.shallow_vit import order
 from proofs.shallow_vit.inequalities import attention_cap, attention_capped
 from proofs.shallow_vit.symbols import confusion_share, relevant_share
 from verify.checking.verdicts import Verdict
-from verify.statistics import mean_interval
+from verify.statistics import clopper_pearson, mean_interval
 from verify.studies.fits import power_law
 from verify.studies.rules import DECAY_RULE, judge_decay, shared_out
 from verify.studies.study import Finding, Judgement, NoQuestion, Row, Sheet, Study
@@ -95,12 +95,15 @@ def judge_attention(rows: Sequence[Row], question: NoQuestion) -> Judgement:
             )
         )
         if case.removesuffix(CONFUSED) == LONG:
+            filled = sum(each >= float(order.NEARLY) * cap for each in seen)
+            share, bounds = filled / len(seen), clopper_pearson(filled, len(seen), confidence)
             stated = order.attention_fills_its_cap
+            findings.append(
+                in_range(stated, stated.claims, f"share of runs near the cap of {cap:g}, {case}", share, bounds)
+            )
         elif case.removesuffix(CONFUSED) in UNIT_STEPS:
             stated = order.attention_stops_short
-        else:
-            continue
-        findings.append(in_range(stated, stated.claims, about, mean, interval, shares))
+            findings.append(in_range(stated, stated.claims, about, mean, interval))
     findings += _power_of_the_step(rows, confidence)
     columns = ("queries and keys", "attention to relevant tokens", "of irrelevant queries", "cap", "loss")
     return Judgement({"confidence": confidence}, findings, [Sheet("Attention at the end", columns, lines)])
@@ -139,7 +142,7 @@ ATTENTION = Study(
     words="where attention is when training has ended, against what the data law allows",
     cell=Scaled,
     axes={"case": list(Scaled.cases)},
-    seeds=16,
+    seeds=24,
     measure=measure_scaled,
     judge=judge_attention,
     measured_as="attention",

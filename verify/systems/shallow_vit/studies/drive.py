@@ -136,6 +136,7 @@ def normal_failure(c: float, count: int) -> float:
 
 def judge_drive(rows: Sequence[Row], question: NoQuestion) -> Judgement:
     """Failures against the normal law and the bounds, and against a wrong scaling in the share."""
+    statements()  # gives statements their names
     cells = grouped(rows, "n_star", "c")
     confidence = shared_out(CONFIDENCE, 3 * len(cells))
     findings: list[Finding] = []

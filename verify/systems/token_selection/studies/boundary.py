@@ -21,6 +21,7 @@ from verify.systems.token_selection.studies.family import (
     Family,
     flip_share,
     groups,
+    lead_at_half,
     problem_of,
     record,
     rhs,
@@ -29,7 +30,6 @@ from verify.systems.token_selection.studies.family import (
 from verify.systems.token_selection.studies.flow import Course, follow
 from verify.systems.token_selection.studies.margin import max_margin
 from verify.systems.token_selection.studies.selection import test_selection
-from verify.systems.token_selection.testing import half_lead
 
 RESOLUTION = 0.02
 """Width in `log(beta)` at which the bisection stops; the crossing is interpolated inside."""
@@ -124,7 +124,7 @@ class Wrong:
 
 
 def _by_largest_of_all(problem: Problem) -> float:
-    return math.sqrt(2.0 * math.log(problem.T)) / half_lead(problem.T)
+    return math.sqrt(2.0 * math.log(problem.T)) / lead_at_half(problem.T)
 
 
 def _plain_flips(problem: Problem) -> float:

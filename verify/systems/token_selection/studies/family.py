@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from verify.checking.meter import condition_meter
 from verify.checking.verdicts import Verdict
 from verify.statistics import mean_interval
 from verify.studies.fits import power_law
-from verify.studies.rules import EXPONENT_TOLERANCE, RANGE_RULE, judge_range
+from verify.studies.rules import LIMIT_RULE, RANGE_RULE, judge_limit, judge_range
 from verify.studies.study import Finding, Row
 from verify.systems.fields import LARGEST_DIMENSION, Count, NonNegative, Positive
 from verify.systems.token_selection.kernels import Array
@@ -26,11 +27,6 @@ from verify.systems.token_selection.testing import half_lead
 Interval = tuple[float, float]
 
 EVERY_CELL_RULE = "supported if it holds in every such cell, refuted if it fails in every one, else inconclusive"
-
-LIMIT_RULE = (
-    f"supported if the interval of the exponent lies below -{EXPONENT_TOLERANCE}, refuted if it lies above,"
-    " else inconclusive"
-)
 
 
 class Family(BaseModel):
@@ -79,6 +75,12 @@ def selection_strength(problem: Problem) -> float:
     return float(np.sqrt(float(problem.n) * problem.d) * problem.signal_to_noise**2)
 
 
+@cache
+def lead_at_half(tokens: int) -> float:
+    """`half_lead`, worked out once."""
+    return half_lead(tokens)
+
+
 def sides(claim: Claim, problem: Problem, measured: Mapping[str, float]) -> tuple[float, float]:
     """Both sides of a claim about a problem and what was measured of it, by the names of observables.
 
@@ -91,7 +93,7 @@ def sides(claim: Claim, problem: Problem, measured: Mapping[str, float]) -> tupl
         "noise_deviation": problem.sigma,
         "flip_rate": flip_share(problem),
         "start_spread": _start_spread(problem),
-        "half_lead": half_lead(problem.T),
+        "half_lead": lead_at_half(problem.T),
         **measured,
     }
     # sympy has no number for a logistic function that it does not know.
@@ -156,19 +158,6 @@ def tends_to_one(
     reason = f"lhs/rhs {np.mean(there):.4f} at {along} = {largest:.4g}"
     verdict = judge_limit(law.exponent_interval)
     return finding(lemma, verdict, about, LIMIT_RULE, law.exponent, law.exponent_interval, reason, wrong)
-
-
-def judge_limit(interval: Interval) -> Verdict:
-    """A distance that tends to 0: `LIMIT_RULE`.
-
-    Examples:
-        >>> judge_limit((-0.6, -0.4)).value, judge_limit((-0.01, 0.02)).value, judge_limit((-0.1, 0.1)).value
-        ('supported', 'refuted', 'inconclusive')
-    """
-    low, high = interval
-    if high < -EXPONENT_TOLERANCE:
-        return Verdict.SUPPORTED
-    return Verdict.REFUTED if low > -EXPONENT_TOLERANCE else Verdict.INCONCLUSIVE
 
 
 def mean_in_range(

@@ -1,1 +1,1 @@
-"""Side by side with what one would write instead: `python -m benchmarks`, from the project's folder."""
+"""Side by side with what one would write instead: `python -m benchmarks [SYSTEM ...]`, from the project's folder."""

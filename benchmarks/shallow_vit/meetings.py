@@ -42,7 +42,7 @@ def enter(problem: Problem, kinds: Sequence[str]) -> Entrants:
     instance, batches = draw(problem, SEED), Batches(problem.N, problem.B, SEED)
     contestants = [
         *(engine(kind, problem) for kind in kinds),
-        whole_engine(kinds[0], problem),
+        *(whole_engine(kind, problem) for kind in kinds if kind == PATTERNS),
         *(
             peer(instance, batches, dtype)
             for dtype in (torch.float32, torch.float64)

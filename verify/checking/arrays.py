@@ -39,8 +39,13 @@ def logistic(argument: Array) -> Array:
     >>> logistic(np.array([0.0, 800.0, -800.0]))
     array([0.5, 1. , 0. ])
     """
-    small = np.exp(-np.abs(argument))
-    return np.asarray(np.where(argument >= 0, 1.0, small) / (1.0 + small))
+    small = np.asarray(np.abs(argument))
+    np.negative(small, out=small)
+    np.exp(small, out=small)
+    result = np.where(argument >= 0, 1.0, small)
+    small += 1.0
+    result /= small
+    return result
 
 
 def softplus(argument: Array) -> Array:

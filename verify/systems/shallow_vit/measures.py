@@ -73,8 +73,8 @@ def evaluate(
     samples = setting.samples
     if samples.tokens.size:
         X = samples.tokens[rows]
-        score = np.einsum("tbid,tbjd->tbij", X, np.einsum("tbje,ted->tbjd", X, score_map, optimize=True), optimize=True)
-        seen = np.einsum("tbjd,tmd->tbjm", X, hidden_map, optimize=True)
+        score = X @ (X @ score_map[:, None]).swapaxes(2, 3)
+        seen = X @ hidden_map[:, None].swapaxes(2, 3)
     else:
         score = np.broadcast_to(score_map.transpose(0, 2, 1)[:, None], (*rows.shape, *score_map.shape[1:]))
         seen = np.broadcast_to(hidden_map.transpose(0, 2, 1)[:, None], (*rows.shape, *hidden_map.shape[:0:-1]))
@@ -94,16 +94,17 @@ def drives(setting: Setting, score_map: Array, hidden_map: Array, rows: Integers
     attention, gate, effect, output = evaluate(setting, score_map, hidden_map, rows, samples.key_count[rows])
     label = samples.label[rows]
     push = setting.batch_weight * label * (1.0 - label * output > 0.0)
-    query = push[:, :, None] * samples.query_weight[rows]
-    by_effect = np.einsum("tbi,tbij,tbim->tbmj", query, attention, gate, optimize=True)
-    # The softmax's Jacobian as a matrix, diag(A) - A A^T, times the effects.
-    jacobian = attention[..., None] * (np.eye(attention.shape[3]) - attention[..., None, :])
-    by_score = query[..., None] * np.einsum("tbijk,tbik->tbij", jacobian, effect, optimize=True)
+    query = (push[:, :, None] * samples.query_weight[rows])[..., None]
+    by_effect = attention.swapaxes(2, 3) @ (query * gate)
+    # The softmax's Jacobian, diag(A) - A A^T, times the effects.
+    attended = attention * effect
+    by_score = query * (attended - attention * attended.sum(axis=3, keepdims=True))
     if not samples.tokens.size:
-        return by_effect.sum(axis=1), by_score.sum(axis=1).swapaxes(1, 2)
+        return by_effect.sum(axis=1).swapaxes(1, 2), by_score.sum(axis=1).swapaxes(1, 2)
     X = samples.tokens[rows]
-    K = np.einsum("tbmj,tbjd->tmd", by_effect, X, optimize=True)
-    return K, np.einsum("tbjd,tbje->tde", X, np.einsum("tbij,tbie->tbje", by_score, X, optimize=True), optimize=True)
+    together = X.reshape(len(rows), -1, X.shape[3])
+    by_effect, by_score = by_effect.reshape(*together.shape[:2], -1), by_score.swapaxes(2, 3) @ X
+    return by_effect.swapaxes(1, 2) @ together, together.swapaxes(1, 2) @ by_score.reshape(together.shape)
 
 
 def squares(matrices: Array) -> Array:

@@ -366,13 +366,13 @@ def _cost(instance: Instance, batch: int, gram: bool) -> float:
     """Multiplications of a step where tokens have noise."""
     samples, tokens, dimension = instance.shape
     neurons, value_width = instance.W_O.shape
-    heads = len(instance.W_K)
-    a_sample: float = 4.0 * tokens * dimension * (tokens + dimension + neurons) / 2.0 + 3.0 * tokens**2 * neurons
-    if gram:
+    if gram:  # tokens are their own keys, values their own hidden units
+        a_sample = 2.0 * tokens * dimension * (dimension + neurons) + tokens**2 * (2.0 * dimension + 3.0 * neurons)
         step = 7.0 * dimension**3 + 8.0 * dimension**2 * neurons + 3.0 * neurons**2 * dimension
-    else:
-        step = 3.0 * dimension * (dimension * heads + neurons * value_width)
-    return float(min(batch, samples) * a_sample + step)
+        return float(min(batch, samples) * a_sample + step)
+    heads = len(instance.W_K)
+    a_sample = 2.0 * tokens * dimension * (2.0 * heads + value_width) + 3.0 * tokens**2 * (heads + value_width)
+    return float(min(batch, samples) * (a_sample + 4.0 * tokens * value_width * neurons))
 
 
 def _relevant_slots(instance: Instance, samples: Samples, slot_of: Integers) -> Array:

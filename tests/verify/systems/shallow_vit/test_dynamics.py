@@ -1,5 +1,6 @@
 """Rest, kinks, batches, stretches and snapshots."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,8 @@ from verify.systems.shallow_vit.problem import ArraysGiven
 from .conftest import small
 
 SYSTEM = find_system("shallow-vit")
+SPAN = 1e-11
+"""What rounding leaves beyond a span."""
 
 
 def dynamics_of(instance: Instance, engine: str = "weights", **given: object):
@@ -99,6 +102,34 @@ def test_frozen_attention_stays() -> None:
     after = dynamics.instance()
     np.testing.assert_array_equal(before.W_K, after.W_K)
     assert np.abs(before.W_O - after.W_O).max() > 1e-3
+
+
+def beyond(columns: np.ndarray, *spans: np.ndarray) -> float:
+    """How far columns are from the span of others, over their size."""
+    basis = np.linalg.svd(np.hstack(spans), full_matrices=False)
+    kept = basis.U[:, basis.S / basis.S[0] > 1e-9]
+    assert kept.shape[1] < len(kept)  # else everything is in the span
+    return float(np.linalg.norm(columns - kept @ (kept.T @ columns)) / np.linalg.norm(columns))
+
+
+def test_columns_of_moves_are_queries_and_keys_of_tokens() -> None:
+    """A step of W_K has its columns among the queries of tokens, one of W_Q among differences of keys."""
+    instance = draw(small(N=2, L=3, n_star=2, n_sharp=0, tau=0.5, d=9, B=2, m_b=11), 4)
+    weights = [(instance.W_K, instance.W_Q)]
+    dynamics = dynamics_of(instance, B=2)
+    for _ in range(4):
+        dynamics.advance(1, -1.0, [])
+        weights.append((dynamics.instance().W_K, dynamics.instance().W_Q))
+    tokens = instance.X.reshape(-1, instance.X.shape[2]).T
+    differences = (instance.X[:, 1:] - instance.X[:, :1]).reshape(-1, instance.X.shape[2]).T
+    for (W_K, W_Q), (next_K, next_Q) in itertools.pairwise(weights):
+        assert beyond(next_K - W_K, W_Q @ tokens) < SPAN
+        assert beyond(next_Q - W_Q, W_K @ differences) < SPAN
+        assert beyond(next_Q - W_Q, W_Q @ tokens) > 1e-3  # keys are not queries
+    (first_K, first_Q), (W_K, W_Q) = weights[0], weights[-1]
+    assert beyond(W_K - first_K, first_Q @ tokens) > 1e-3  # cumulatively, keys come in
+    for moved in (W_K - first_K, W_Q - first_Q):
+        assert beyond(moved, first_Q @ tokens, first_K @ differences) < SPAN
 
 
 def test_draws_repeat_and_seeds_differ() -> None:

@@ -111,6 +111,7 @@ def _drives(problem: Problem, trials: int, seed: int) -> Iterator[dict[str, Arra
         trials -= size
 
 
+@cache
 def normal_failure(c: float, count: int) -> float:
     """The probability that one of so many standard normal numbers of correlation `-1/(count - 1)` exceeds `sqrt(c)`.
 

@@ -11,12 +11,12 @@ from pydantic import Field
 
 from proofs.token_selection.order import window_without_overfitting
 from verify.checking.verdicts import Verdict
+from verify.studies.rules import LIMIT_RULE
 from verify.studies.study import Finding, Judgement, NoQuestion, Row, Sheet, Study
 from verify.studies.words import between
 from verify.systems.fields import Positive
 from verify.systems.token_selection.problem import Problem, Share
 from verify.systems.token_selection.studies.family import (
-    LIMIT_RULE,
     Family,
     finding,
     flip_share,

@@ -1,5 +1,8 @@
 """The probability that drives are misaligned: the normal law by independent means, real draws, planted wrong laws."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -28,12 +31,12 @@ def test_three_normal_numbers_by_a_single_integral(c: float) -> None:
     assert normal_failure(c, 3) == pytest.approx(1.0 - quad(inside, -end, end)[0], abs=1e-5)
 
 
-@pytest.mark.parametrize("count", [3, 4, 6])
+@pytest.mark.parametrize("count", [3, 5])
 def test_more_normal_numbers_by_drawing_them(count: int) -> None:
-    drawn = np.random.default_rng(0).standard_normal((200_000, count))
+    drawn = np.random.default_rng(0).standard_normal((100_000, count))
     drawn = (drawn - drawn.mean(axis=1, keepdims=True)) * np.sqrt(count / (count - 1))
     assert normal_failure(1.3, count) == pytest.approx(
-        float((np.abs(drawn).max(axis=1) >= np.sqrt(1.3)).mean()), abs=4e-3
+        float((np.abs(drawn).max(axis=1) >= np.sqrt(1.3)).mean()), abs=6e-3
     )
 
 
@@ -69,6 +72,19 @@ def test_a_planted_excess_of_failures_is_refuted(rows: list[Row], findings_of: F
     judgement = judge_drive([planted(row) for row in rows], NoQuestion())
     assert {each.verdict for each in findings_of(judgement, "drive-alignment")} == {Verdict.REFUTED}
     assert {each.verdict for each in findings_of(judgement, "drive-failure-law")} == {Verdict.REFUTED}
+
+
+def test_a_process_that_only_judges_names_the_statements(rows: list[Row]) -> None:
+    script = (
+        "import json, sys\n"
+        "from verify.studies.study import NoQuestion, Row\n"
+        "from verify.systems.shallow_vit.studies.drive import judge_drive\n"
+        "rows = [Row(**each) for each in json.load(sys.stdin)]\n"
+        "print(sorted({each.statement for each in judge_drive(rows, NoQuestion()).findings}))\n"
+    )
+    given = json.dumps([vars(row) for row in rows])
+    done = subprocess.run([sys.executable, "-c", script], input=given, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['drive-alignment', 'drive-failure-law', 'drive-misaligned']"
 
 
 def test_the_number_of_samples_is_even_and_in_units_of_the_critical_one() -> None:

@@ -23,6 +23,7 @@ LEDGER: dict[str, Headline] = {
             order.random_head_error_is_harmless,
             order.labels_matter,
         ),
+        ("sample-complexity", "drive", "token-noise", "initial-error"),
     ),
     "iterations": Headline(
         "the number of iterations grows with the inverse of the share of label-relevant tokens",
@@ -37,6 +38,7 @@ LEDGER: dict[str, Headline] = {
             order.aligned_iterations,
             order.frozen_iterations,
         ),
+        ("iterations", "iteration-law"),
     ),
     "sparse-attention": Headline(
         "training makes attention sparse, concentrated on label-relevant tokens",
@@ -51,6 +53,7 @@ LEDGER: dict[str, Headline] = {
             order.attention_stops_short,
             order.attention_near_one,
         ),
+        ("attention",),
     ),
     "sparsification": Headline(
         "removing label-irrelevant or noisy tokens improves learning",
@@ -62,5 +65,6 @@ LEDGER: dict[str, Headline] = {
             order.spurious_tokens_hurt,
             order.removal_repairs,
         ),
+        ("sparsification",),
     ),
 }

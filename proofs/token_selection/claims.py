@@ -17,6 +17,7 @@ LEDGER: dict[str, Headline] = {
             order.clean_growth_law,
             order.noisy_growth_law,
         ),
+        ("scaling",),
     ),
     "stage-one": Headline(
         "first attention stays nearly uniform, and scores grow as at the start",
@@ -39,10 +40,12 @@ LEDGER: dict[str, Headline] = {
             order.harmful_selection,
             order.selection_boundary,
         ),
+        ("regimes", "boundary", "seeds"),
     ),
     "not-overfitting": Headline(
         "at a large signal-to-noise ratio the signal is selected even where the label is noise",
         (order.window_without_overfitting,),
+        ("window",),
     ),
     "delayed-generalisation": Headline(
         "test samples select their signal exponentially later than training labels are fitted",
@@ -53,5 +56,6 @@ LEDGER: dict[str, Headline] = {
             order.generalisation_is_delayed,
             order.exponential_delay,
         ),
+        ("delay", "label-noise"),
     ),
 }

@@ -14,6 +14,8 @@ from verify.systems.shallow_vit.problem import ArraysGiven
 
 from .conftest import small
 
+pytestmark = pytest.mark.kernels
+
 SYSTEM = find_system("shallow-vit")
 SPAN = 1e-11
 """What rounding leaves beyond a span."""

@@ -17,10 +17,12 @@ from verify.systems.shallow_vit.problem import PRESETS, Problem
 from .conftest import small
 
 SYSTEM = find_system("shallow-vit")
-SHORT = [name for name in PRESETS if not name.startswith("token-noise")]
+QUICK = ("learnt", "population", "spurious")
 
 
-@pytest.mark.parametrize("preset", SHORT)
+@pytest.mark.parametrize(
+    "preset", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in PRESETS]
+)
 def test_presets_run_without_a_violation(preset: str) -> None:
     finished = verify.run("shallow-vit", preset=preset, steps=12)
     found = {record["lemma"]: record["verdict"] for record in finished.verdicts}
@@ -139,7 +141,7 @@ EXTREME = {
 
 
 @pytest.mark.parametrize("settings", EXTREME.values(), ids=EXTREME.keys())
-@pytest.mark.parametrize("engine", ["auto", "gram"])
+@pytest.mark.parametrize("engine", ["auto", pytest.param("gram", marks=pytest.mark.slow)])
 def test_no_false_alarm(settings: dict[str, object], engine: str) -> None:
     problem = {"N": 3, "B": 2, "m": 4, "d": 6, "test_samples": 10} | settings
     finished = verify.run("shallow-vit", settings=problem, steps=8, engine=engine)

@@ -41,6 +41,7 @@ def test_the_ledger_names_statements_for_every_headline(capsys: Any) -> None:
     for name, headline in find_system("benign-vit").ledger().items():
         assert f"{name}: {headline.says}" in text
         assert headline.statements
+        assert f"studies: {', '.join(headline.studies)}" in text
 
 
 def test_a_misspelt_statement_is_told_with_its_neighbours() -> None:

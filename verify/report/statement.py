@@ -23,6 +23,8 @@ def print_ledger(system_name: str) -> None:
         for statement in headline.statements:
             kind = f" ({statement.kind})" if isinstance(statement, Lemma) else ""
             console.print(Text(f"  {statement.name}{kind}: {statement.words}"), soft_wrap=True)
+        if headline.studies:
+            console.print(Text(f"  studies: {', '.join(headline.studies)}"), soft_wrap=True)
 
 
 def print_statement(name: str) -> None:

@@ -336,7 +336,7 @@ def _notes(problem: Problem | ArraysGiven, instance: Instance, course: Course, t
     if isinstance(problem, Problem) and instance.X.shape[2] < problem.d:
         notes.append(f"drawn and trained in {instance.X.shape[2]} of {problem.d} coordinates, exactly in law")
     if instance.batches is not None and len(instance.batches) < problem.max_steps:
-        notes.append(f"{len(instance.batches)} batches are given; further steps use them from the first again")
+        notes.append(f"{len(instance.batches)} batches are given; steps beyond them would use them from the first again")
     if np.isnan(course.relevant).any():
         notes.append("attention to relevant tokens is unknown: the instance names no patterns")
     return notes

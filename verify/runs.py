@@ -19,7 +19,7 @@ from verify.io.folder import REPLAY, Writer, check_folder, write_folder
 from verify.io.request import Request, make_request
 from verify.io.results import json_text, toml_text
 from verify.io.trajectory import trajectory_dataset, write_trajectory
-from verify.systems.base import Prepared
+from verify.systems.base import Prepared, SampledEvent
 from verify.versions import versions
 
 if TYPE_CHECKING:
@@ -151,21 +151,33 @@ def carry_out(
         "ending": ending.value,
         "verify_version": version("verify"),
     }
-    dataset = trajectory_dataset(
-        collector.steps, collector.arrays(), system.dimensions, prepared.coordinates, attributes
-    )
+    arrays = collector.arrays()
+    sampled = {name: first_reached(event, collector.steps, arrays) for name, event in system.sampled_events.items()}
+    seen = [step for step in sampled.values() if step is not None]
     return Run(
         request=request,
         prepared=prepared,
         ending=ending,
         steps=dynamics.step,
-        stages=judge.events,
-        trajectory=dataset,
+        stages={**judge.events, **sampled},
+        trajectory=trajectory_dataset(collector.steps, arrays, system.dimensions, prepared.coordinates, attributes),
         judged=judge.verdicts(),
-        states={step: collector.state(step) for step in (0, *judge.event_steps, dynamics.step)},
+        states={step: collector.state(step) for step in (0, *judge.event_steps, *seen, dynamics.step)},
         requirements=condition_meter(system.condition(), prepared.constants, judge.sizes),
         violation=judge.violation,
     )
+
+
+def first_reached(event: SampledEvent, steps: Sequence[int], arrays: Mapping[str, Any]) -> int | None:
+    """The first of the recorded steps at which the event has happened.
+
+    Examples:
+        >>> half = SampledEvent("share", 0.5, "half of them")
+        >>> first_reached(half, [0, 1, 4], {"share": [0.1, 0.4, 0.6]}), first_reached(half, [0], {})
+        (4, None)
+    """
+    there = zip(steps, arrays.get(event.quantity, ()), strict=False)
+    return next((step for step, quantity in there if quantity >= event.at_least), None)
 
 
 def prepare(request: Request) -> Prepared:

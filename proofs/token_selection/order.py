@@ -151,7 +151,7 @@ margin_signal = _measured(
     "mean score of the signals by the shortest u that gives every selected token a lead of 1",
 )
 generalisation_step = _measured(
-    "generalisation_step", "T_gen", "first step from which test samples select their signal at least half the time"
+    "generalisation_step", "T_gen", "first step at which test samples give their signal half of their attention"
 )
 fit_step = _measured("fit_step", "T_fit", "first step at which every training sample is fitted")
 delay_slope = _measured(
@@ -228,7 +228,7 @@ signal_slope_in_closed_form = Lemma(
 )
 
 generalisation_is_delayed = Lemma(
-    words="With n SNR^2 at most 1, test samples select their signal only after every label is fitted.",
+    words="With n SNR^2 at most 1, test samples turn to their signal only after every label is fitted.",
     kind="order",
     claim=Claim(generalisation_step, ">", fit_step),
     source=Paper(

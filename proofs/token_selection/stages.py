@@ -62,17 +62,20 @@ T_fit = Event(
     Claim(Smallest(label[n] * output[n], n), ">", 0),
     words="every sample has the sign of its label",
 )
-T_gen = Event(
-    "T_gen",
+T_select = Event(
+    "T_select",
     Claim(
         Smallest(test_lead[k, t], k, t, where=is_other[t]), ">", half_lead * noise_deviation * sqrt(direction_square)
     ),
     Claim(start_query_square, "<=", 0),
     words="test samples of both classes surely select their signal at least half of the time",
 )
-"""By their law, not by a sample of them. Exact where tokens carry no weak signals; sufficient where they do."""
+"""By their law, not by a sample of them. Exact where tokens carry no weak signals; sufficient where they do.
 
-EVENTS = (tau_1, tau_2, tau_3, tau_G, T_fit, T_gen)
+To be selected is to have the largest score, be it by little. Attention turns later; runs see that on test samples,
+as T_gen."""
+
+EVENTS = (tau_1, tau_2, tau_3, tau_G, T_fit, T_select)
 
 STAGE_ONE = Stage("stage one", start=0, end=tau_1, words="while every attention is within half of 1/T")
 STAGE_TWO = Stage("stage two", start=tau_2, words="once every clean sample has turned to its signal")

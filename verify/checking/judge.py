@@ -400,7 +400,10 @@ class Judge:
         for met in folds.given:
             if not met.held:
                 margin = "" if met.smallest is None else f" (margin {met.smallest:.3g})"
-                return f"its hypothesis never held: {plain(met.claim)}{margin}"
+                begun = self.events.get(stage.start.name) if isinstance(stage.start, Event) else 0
+                ended = None if stage.end is None else self.events.get(stage.end.name)
+                within = "" if ended is None else f" in {stage.name} (steps {begun} to {ended})"
+                return f"its hypothesis never held{within}: {plain(met.claim)}{margin}"
         waiting = [
             event.name for claim in lemma.claims for event in claim.events if self.events.get(event.name) is None
         ]

@@ -68,6 +68,18 @@ class Prepared:
     in_full: InFull | None = None
 
 
+@dataclass(frozen=True)
+class SampledEvent:
+    """An event of the data law, seen on test samples: a test quantity reaches a level.
+
+    It is looked for at the recorded steps, and found at the first of them at which it has happened.
+    """
+
+    quantity: str
+    at_least: float
+    words: str
+
+
 class System(Protocol):
     """One system: its problem, its data law, its dynamics and its statements.
 
@@ -85,6 +97,7 @@ class System(Protocol):
     problem: type[BaseModel]
     arrays_given: type[BaseModel]
     dimensions: Mapping[str, tuple[str, ...]]
+    sampled_events: Mapping[str, SampledEvent]
 
     def prepare(self, problem: Any, seed: int, engine: str, checked: bool = False) -> Prepared:
         """Draw an instance of a problem and set up its dynamics; where it is `checked`, with the data of the

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from proofs.token_selection.stages import EVENTS, T_gen
+from proofs.token_selection.stages import EVENTS, T_select
 from verify.checking.compile import compile_lemmas
 
 CLEAN, NOISY = 0.0, 1.0
@@ -15,7 +15,7 @@ def events(attention: Any, fit: Any, noisy: Any) -> dict[str, int | None]:
     """The events of a run with this attention (step, sample, token) and these outputs in the labels' direction."""
     states = {"attention": np.asarray(attention, dtype=float), "output": np.asarray(fit, dtype=float)}
     constants = {"is_noisy": np.asarray(noisy), "label": np.ones(len(noisy))}
-    by_outputs = [event for event in EVENTS if event is not T_gen]
+    by_outputs = [event for event in EVENTS if event is not T_select]
     return dict(compile_lemmas([], states, events=by_outputs).start(constants).evaluate(states, 0).events)
 
 

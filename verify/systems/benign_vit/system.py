@@ -12,7 +12,7 @@ from verify.controls import Control
 from verify.engines.memory import require_memory
 from verify.errors import RequestError
 from verify.statistics import clopper_pearson, mean_interval
-from verify.systems.base import InFull, Prepared
+from verify.systems.base import InFull, Prepared, SampledEvent
 from verify.systems.benign_vit import files, gradients
 from verify.systems.benign_vit.draw import LARGEST_FULL_DRAW, draw, full_draw_entries, noise_scales
 from verify.systems.benign_vit.dynamics import (
@@ -46,6 +46,7 @@ class BenignVit:
     default_preset = DEFAULT_PRESET
     engines = ("reduced", "weights")
     exclusive = (("r", "step_size"),)
+    sampled_events: ClassVar[dict[str, SampledEvent]] = {}
     problem = Problem
     arrays_given = ArraysGiven
     dimensions: ClassVar[dict[str, tuple[str, ...]]] = {

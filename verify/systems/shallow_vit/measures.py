@@ -113,8 +113,10 @@ def squares(matrices: Array) -> Array:
 
 
 def operator_norms(matrices: Array) -> Array:
-    """Largest singular values (T,)."""
-    return np.asarray(np.linalg.norm(matrices, 2, axis=(1, 2)))
+    """Largest singular values (T,); not a number where an entry has left the range of float64."""
+    finite = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))
+    norms = np.linalg.norm(np.where(finite[:, None, None], matrices, 0.0), 2, axis=(1, 2))
+    return np.where(finite, norms, np.nan)
 
 
 class Measured(Mapping[str, Array]):

@@ -29,7 +29,10 @@ def token_sizes(samples: Samples) -> tuple[float, float]:
 
 
 def null_directions(samples: Samples, frame: Array | None) -> dict[str, Array]:
-    """Directions (D,) that no step sees, by the names of `proofs.shallow_vit.symbols`, as far as there are any."""
+    """Directions (D,) that no step sees, by the names of `proofs.shallow_vit.symbols`; zeros where there are none.
+
+    Those that are not known are left out: in too many dimensions, or where patterns are unknown.
+    """
     if not samples.tokens.size:
         ones = np.ones(samples.key_count.shape[1])
         return {"difference_null": ones / np.sqrt(len(ones)), "pattern_sum": ones}
@@ -37,19 +40,20 @@ def null_directions(samples: Samples, frame: Array | None) -> dict[str, Array]:
     tokens = samples.tokens[there]
     means = (samples.tokens * there[..., None]).sum(axis=1) / there.sum(axis=1)[:, None]
     differences = (samples.tokens - means[:, None])[there]
+    nowhere = np.zeros(tokens.shape[1])
     found: dict[str, Array] = {}
     if tokens.shape[1] <= WIDEST_NULL:
         beyond_tokens, beyond_differences = _null_space(tokens), _null_space(differences)
-        if beyond_tokens.shape[1]:
-            found["token_null"] = beyond_tokens[:, 0]
+        found["token_null"] = beyond_tokens[:, 0] if beyond_tokens.shape[1] else nowhere
+        found["difference_null"] = nowhere
         if beyond_differences.shape[1]:
             along = beyond_differences @ (beyond_differences.T @ means.mean(axis=0))
             length = float(np.linalg.norm(along))
             found["difference_null"] = along / length if length > np.sqrt(EPSILON) else beyond_differences[:, 0]
     if frame is not None:
         total = frame.sum(axis=0)
-        if np.abs(differences @ total).max() <= 8.0 * tokens.shape[1] * EPSILON:
-            found["pattern_sum"] = total
+        seen = np.abs(differences @ total).max() > 8.0 * tokens.shape[1] * EPSILON
+        found["pattern_sum"] = nowhere if seen else total
     return found
 
 
@@ -100,7 +104,7 @@ def statement_data(
         "samples": float(total),
         "batch_size": float(course.batch),
         "length": float(length),
-        **dict.fromkeys(nulls, 1.0),
+        **{name: float(direction.any()) for name, direction in nulls.items()},
         **start_squares,
         **probe_data(probes),
     }

@@ -116,7 +116,8 @@ class Problem(Training):
         if value and given["M"] < 4:
             raise ValueError("spurious tokens need M = 4 patterns or more")
         if given["M"] == (4 if value else 2) and taken < given["L"]:
-            raise ValueError("no pattern is left for other tokens: these three should add up to L, or M be larger")
+            three = "n_star + n_sharp + n_spurious"
+            raise ValueError(f"{three} should be L = {given['L']}: M = {given['M']} leaves no pattern for other tokens")
         return value
 
     @field_validator("start")

@@ -13,7 +13,7 @@ from verify.controls import Control
 from verify.engines.memory import require_memory
 from verify.errors import RequestError
 from verify.statistics import clopper_pearson, mean_interval
-from verify.systems.base import InFull, Prepared
+from verify.systems.base import InFull, Prepared, SampledEvent
 from verify.systems.shallow_vit import files, gradients
 from verify.systems.shallow_vit.draw import Batches, coordinates, draw, drawn_in_full
 from verify.systems.shallow_vit.dynamics import ITEM, WEIGHTS, Course, OnGrams, OnWeights
@@ -53,6 +53,7 @@ class ShallowVit:
     default_preset = DEFAULT_PRESET
     engines = (PATTERNS, GRAM, ON_WEIGHTS, REDUCED)
     exclusive = ()
+    sampled_events: ClassVar[dict[str, SampledEvent]] = {}
     problem = Problem
     arrays_given = ArraysGiven
     dimensions: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -298,7 +299,7 @@ def _prepared(
     in_full = None
     if setting is not None:
         squares = {
-            f"start_{name}_square": float(np.sum(getattr(instance, weight) ** 2))
+            f"start_{name}_square": float(np.vdot(getattr(instance, weight), getattr(instance, weight)))
             for name, weight in zip(("output", "value", "key", "query"), WEIGHTS, strict=True)
         }
         constants = statement_data(
@@ -336,7 +337,9 @@ def _notes(problem: Problem | ArraysGiven, instance: Instance, course: Course, t
     if isinstance(problem, Problem) and instance.X.shape[2] < problem.d:
         notes.append(f"drawn and trained in {instance.X.shape[2]} of {problem.d} coordinates, exactly in law")
     if instance.batches is not None and len(instance.batches) < problem.max_steps:
-        notes.append(f"{len(instance.batches)} batches are given; steps beyond them would use them from the first again")
+        notes.append(
+            f"{len(instance.batches)} batches are given; steps beyond them would use them from the first again"
+        )
     if np.isnan(course.relevant).any():
         notes.append("attention to relevant tokens is unknown: the instance names no patterns")
     return notes

@@ -12,7 +12,7 @@ from verify.controls import Control
 from verify.engines.memory import require_memory
 from verify.errors import RequestError
 from verify.statistics import clopper_pearson, mean_interval
-from verify.systems.base import InFull, Prepared
+from verify.systems.base import InFull, Prepared, SampledEvent
 from verify.systems.draws import Stream, stream
 from verify.systems.token_selection import files, gradients
 from verify.systems.token_selection.draw import draw, drawn_in_full, full_draw_entries, signal_shares
@@ -42,6 +42,11 @@ class TokenSelection:
     default_preset = DEFAULT_PRESET
     engines = ("reduced", "weights")
     exclusive = (("SNR", "m"),)
+    sampled_events: ClassVar[dict[str, SampledEvent]] = {
+        "T_gen": SampledEvent(
+            "test_attention", 0.5, "test samples give their signal half of their attention on average"
+        )
+    }
     problem = Problem
     arrays_given = ArraysGiven
     dimensions: ClassVar[dict[str, tuple[str, ...]]] = {

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import verify
+from verify.engines.drive import Ending
 from verify.systems.base import find_system
 from verify.systems.shallow_vit.draw import draw
 from verify.systems.shallow_vit.instance import Instance
@@ -38,7 +39,7 @@ def test_noise_runs_without_a_violation() -> None:
     found = {record["lemma"]: record["verdict"] for record in finished.verdicts}
     assert finished.exit_status == 0
     assert found["shallow-vit/moves-in-token-span"] == "holds"
-    assert found["shallow-vit/key-sum-conserved"] == "not judged here"
+    assert found["shallow-vit/key-sum-conserved"] == "hypothesis not met"
 
 
 def test_orthogonal_noise_keeps_the_sum_of_keys() -> None:
@@ -76,6 +77,7 @@ def test_an_error_is_zero_only_beyond_rounding() -> None:
         (("--set", "d=3"), "should be at least M = 4"),
         (("--set", "tau=0.1", "--engine", "patterns"), "patterns needs tokens without noise"),
         (("--set", "tau=0.1", "population=true"), "cannot be summed"),
+        (("--set", "M=2", "m_b=5"), "n_star + n_sharp + n_spurious should be L = 100"),
         (("--engine", "quantum"), "auto or patterns or gram or weights or reduced"),
     ],
 )
@@ -127,6 +129,14 @@ def test_a_run_repeats_from_its_folder(tmp_path: Path, command: Callable[..., An
     assert command("run", "shallow-vit", *again).status == 0
     names = [(tmp_path / folder / "verdicts.json").read_text() for folder in "ab"]
     assert names[0] == names[1]
+
+
+@pytest.mark.parametrize("settings", [{"xi": 1e200}, {"step_size": 1e12}], ids=str)
+def test_leaving_the_range_of_float64_is_told(settings: dict[str, object], tmp_path: Path) -> None:
+    finished = verify.run("shallow-vit", settings={"N": 4, "B": 2, "m": 4, "L": 12} | settings, steps=60)
+    assert finished.ending is Ending.DIVERGED
+    assert finished.steps < 60
+    finished.save(tmp_path / "run")
 
 
 EXTREME = {

@@ -117,11 +117,11 @@ def test_reduced_and_full_runs_with_an_orthogonal_start_select_alike() -> None:
 
 
 @pytest.mark.parametrize("engine", ["reduced", "weights"])
-def test_test_samples_select_their_signal_from_t_gen_on(engine: str) -> None:
+def test_test_samples_select_their_signal_from_t_select_on(engine: str) -> None:
     """Without weak signals the event is exact: there the share of samples that select it passes one half."""
     settings = {"n": 8, "T": 4, "d": 400, "m": 8.0, "rho": 0.0, "sigma": 1.0, "step_size": 0.02}
     run: Run = verify.run("token-selection", settings=settings, engine=engine, steps=300)
-    step = run.stages["T_gen"]
+    step = run.stages["T_select"]
     assert step is not None
     kept = [step // 2, step - 1, step, 2 * step]
     dynamics = SYSTEM.prepare(Problem.model_validate(settings), 0, engine).dynamics
@@ -190,3 +190,19 @@ def test_what_the_probes_cannot_see_is_caught_at_snapshots(monkeypatch: pytest.M
     assert by_scores.verdict is along_probes.verdict is Verdict.HOLDS
     assert in_full.verdict is Verdict.VIOLATED
     assert in_full.snapshots == (0, 8)
+
+
+def test_test_samples_turn_to_their_signal_at_t_gen() -> None:
+    settings = {"n": 8, "T": 4, "d": 400, "m": 8.0, "rho": 0.0, "sigma": 1.0, "step_size": 0.02}
+    run: Run = verify.run("token-selection", settings=settings, steps=1500, record_every=50)
+    attention = run.trajectory["test_attention"].values
+    step = run.stages["T_gen"]
+    assert step is not None
+    place = list(run.trajectory["step"].values).index(step)
+    assert attention[place - 1] < 0.5 <= attention[place]
+    selected = run.stages["T_select"]
+    assert selected is not None
+    assert selected < step
+    assert run.states[step]["test_attention"] == attention[place]
+    short: Run = verify.run("token-selection", settings=settings, steps=1)
+    assert short.stages["T_gen"] is None

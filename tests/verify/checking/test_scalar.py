@@ -40,8 +40,9 @@ FUNCTIONS = {
     "Logistic": lambda x: 1 / (1 + mpmath.exp(-x)),
     "Softplus": lambda x: max(x, 0) + mpmath.log1p(mpmath.exp(-abs(x))),
     "Abs": abs,
-    "Max": max,
-    "Min": min,
+    # Of numbers that Python knows as integers too, whose quotients would be floats.
+    "Max": lambda *numbers: mpmath.mpf(max(numbers)),
+    "Min": lambda *numbers: mpmath.mpf(min(numbers)),
 }
 
 

@@ -226,8 +226,11 @@ def _require_memory(problem: Problem) -> None:
     arrays = problem.N * problem.L * float(dimension) * (2.0 if problem.tau else 1.0)
     tests = problem.test_samples * problem.L * float(dimension) if problem.tau else 0.0
     weights = dimension * float(problem.m_a + 2 * problem.m_b + problem.m) + dimension**2
-    what = f"N={problem.N}, L={problem.L} in {dimension} coordinates, m={problem.m}"
-    require_memory(ITEM * (2.0 * arrays + tests + 60.0 * weights), what)
+    slots = float(problem.L if problem.tau else min(problem.L, problem.M))
+    widths = dimension + 2.0 * problem.m + 4.0 * (problem.m_a + problem.m_b)
+    batch = min(problem.N, problem.B) * slots * (2.0 * slots + widths)
+    what = f"N={problem.N}, L={problem.L} in {dimension} coordinates, m={problem.m}, B={problem.B}"
+    require_memory(ITEM * (2.0 * arrays + tests + 60.0 * weights + 3.0 * batch), what)
 
 
 def _population(problem: Problem, engine: str) -> tuple[Samples, Integers]:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -73,7 +74,11 @@ def test_json_stands_alone_on_stdout(command: Any, tmp_path: Path) -> None:
 
 def test_a_run_and_its_verdicts_repeat_from_the_file_that_it_leaves(command: Any, tmp_path: Path) -> None:
     words = ("run", "benign-vit", *TINY, "--steps", 20, "--json", "--out")
-    first = strict_json(command(*words, tmp_path / "first").out)
+    _, out, shown = command(*words, tmp_path / "first")
+    assert re.search(
+        r"holds: \d+   violated: 0   hypothesis not met: \d+   inconclusive: 0   not judged here: \d+$", shown, re.M
+    )
+    first = strict_json(out)
     again = ("run", "benign-vit", "--config", tmp_path / "first" / "problem.toml", "--json")
     assert strict_json(command(*again, "--out", tmp_path / "again").out) == first
     folders = [xarray.open_dataset(tmp_path / name / "trajectory.nc") for name in ("first", "again")]

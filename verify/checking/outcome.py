@@ -214,12 +214,15 @@ class Outcome:
         smallest = min((size for size in largest if size > 0), default=0.0)
         tolerance = self.tolerance(smallest)
         distance = -self.sides.margin
-        violated = self._only_applying(~(distance <= tolerance), False)
+        # Where states have left float64 there is no tolerance, and nothing is decided.
+        known = np.isfinite(tolerance)
+        undecided = bool(np.any(self._only_applying(~known, False)))
+        violated = self._only_applying(~(distance <= tolerance) & known, False)
         scale = sum(self.sizes, np.float64(_SMALLEST))
         relative = self._only_applying((tolerance - distance) / scale, np.inf)
         worst = self.place(np.unravel_index(np.argmin(relative), relative.shape), relative)
         widest = float(np.max(self._only_applying(tolerance, 0.0)))
-        resolution = widest / smallest if smallest else None
+        resolution = np.inf if undecided else widest / smallest if smallest else None
         return Tally(checked, worst, self._first(violated, relative), (), resolution)
 
     def _only_applying(self, array: Any, otherwise: Any) -> Any:

@@ -38,7 +38,7 @@ SEVERITY = (
     Verdict.NOT_JUDGED,
     Verdict.HOLDS,
 )
-"""Of several claims of a lemma, the first of these that occurs is the lemma's verdict."""
+"""What a run can say. Of several claims of a lemma, the first of these that occurs is the lemma's verdict."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from verify.checking.verdicts import Evidence, LemmaVerdict, Verdict
+from verify.checking.verdicts import SEVERITY, Evidence, LemmaVerdict, Verdict
 from verify.io.folder import REPLAY
 from verify.systems.base import find_system, system_names
 
@@ -159,7 +159,7 @@ def _print_verdicts(console: Console, run: Run) -> None:
     for verdict in tested:
         if verdict.in_full is not None:
             console.print(_in_full(verdict.statement.name, verdict.in_full), markup=False)
-    counts = [(kind, sum(verdict.verdict is kind for verdict in run.judged)) for kind in Verdict]
+    counts = [(kind, sum(verdict.verdict is kind for verdict in run.judged)) for kind in Verdict if kind in SEVERITY]
     console.print("   ".join(f"{kind.value}: {count}" for kind, count in counts), markup=False)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Abs, Rational, Tuple
+from sympy import Abs, Rational, Tuple, exp
 
 import verify
 from proofs.benign_vit.symbols import label, loss, loss_derivative, n, output, step_size
@@ -202,3 +202,14 @@ def test_statements_with_recurrences_are_judged_in_a_run_as_users_make_it(system
     assert len(recurring) >= 3
     assert {each.verdict for each in recurring} <= {Verdict.HOLDS, Verdict.HYPOTHESIS_NOT_MET}
     assert any(each.verdict is Verdict.HOLDS for each in recurring)
+
+
+def test_sides_beyond_float64_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = [
+        lemma(Claim(exp(3000 * loss), "==", exp(3001 * loss))),
+        lemma(Claim(exp(30 * loss), "==", exp(31 * loss))),
+    ]
+    run = judged(own=own, monkeypatch=monkeypatch)
+    beyond, within = (verdict(run, f"own-{number}") for number in (0, 1))
+    assert beyond.verdict is Verdict.INCONCLUSIVE
+    assert within.verdict is Verdict.VIOLATED

@@ -15,6 +15,7 @@ MEASURING = (
     "proofs.language",
     "proofs.shared",
     "verify.systems.draws",
+    "verify.systems.sampled",
     "verify.checking",
     "verify.engines",
     "verify.statistics",

@@ -189,3 +189,15 @@ def find_system(name: str) -> System:
             system: System = point.load()
             return system
     raise RequestError.of("SYSTEM", name, " or ".join(system_names()))
+
+
+def chosen_step_size(given: float | None, own: float | None) -> float:
+    """The step size to run given arrays with: what was set overrides what their file names.
+
+    Raises:
+        RequestError: if there is neither.
+    """
+    step_size = own if given is None else given
+    if step_size is None:
+        raise RequestError("step_size: the instance names none (give it with --set step_size=...)")
+    return step_size

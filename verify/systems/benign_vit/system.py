@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from verify.controls import Control
 from verify.engines.memory import require_memory
-from verify.errors import RequestError
-from verify.statistics import clopper_pearson, mean_interval
-from verify.systems.base import InFull, Prepared, SampledEvent
+from verify.systems.base import InFull, Prepared, SampledEvent, chosen_step_size
 from verify.systems.benign_vit import files, gradients
 from verify.systems.benign_vit.draw import LARGEST_FULL_DRAW, draw, full_draw_entries, noise_scales
 from verify.systems.benign_vit.dynamics import (
@@ -29,16 +26,16 @@ from verify.systems.benign_vit.kernels import Array
 from verify.systems.benign_vit.observed import probe_data, statement_data
 from verify.systems.benign_vit.problem import DEFAULT_PRESET, PRESETS, ArraysGiven, Problem
 from verify.systems.benign_vit.testing import TestSamples, draw_test_samples, draw_test_samples_of_arrays
+from verify.systems.described import Described
 from verify.systems.draws import Stream, stream
-
-if TYPE_CHECKING:  # the statements take a second to import, and a run begins without them
-    from proofs.language import Claim, Event, Headline, Lemma, Statement
-    from verify.studies.study import Study
+from verify.systems.sampled import mean_quantity, share_quantity, shown
 
 
-class BenignVit:
+class BenignVit(Described):
     """Benign overfitting of a two-layer vision transformer."""
 
+    proofs = "proofs.benign_vit"
+    home = "verify.systems.benign_vit"
     name = "benign-vit"
     title = "benign overfitting in a two-layer vision transformer"
     source = "arXiv:2409.19345"
@@ -91,9 +88,7 @@ class BenignVit:
         Raises:
             RequestError: if no step size is given, or the run cannot fit.
         """
-        step_size = given.step_size if given.step_size is not None else instance.step_size
-        if step_size is None:
-            raise RequestError("step_size: the instance names none (give it with --set step_size=...)")
+        step_size = chosen_step_size(given.step_size, instance.step_size)
         instance = instance.with_step_size(step_size)
         samples, width, d, d_h = instance.shape
         table = TokenTable.of(instance)
@@ -103,49 +98,6 @@ class BenignVit:
         require_memory(ITEM * planned, f"the {chosen} engine on {tokens} distinct tokens")
         test, missing = _test_of_arrays(instance, given, seed)
         return _prepared(given, instance, table, test, chosen, reason, [*notes, *missing], checked)
-
-    def statements(self) -> dict[str, Statement]:
-        """The system's statements by name, with the scalar inequalities behind them."""
-        from proofs.benign_vit.statements import statements
-
-        return statements()
-
-    def ledger(self) -> dict[str, Headline]:
-        """The paper's headline claims, each with the statements and studies that bear on it."""
-        from proofs.benign_vit.claims import LEDGER
-
-        return LEDGER
-
-    def lemmas(self) -> list[Lemma]:
-        """The system's statements, in reading order."""
-        from proofs.benign_vit.statements import lemmas
-
-        return lemmas()
-
-    def events(self) -> tuple[Event, ...]:
-        """The events that mark its stages."""
-        from proofs.benign_vit.stages import EVENTS
-
-        return EVENTS
-
-    def condition(self) -> dict[str, tuple[str, Claim]]:
-        """The requirements of the paper's condition."""
-        from proofs.benign_vit.condition import CONDITION
-
-        return CONDITION
-
-    def controls(self) -> list[Control]:
-        """Errors easy and subtle, and the check that must catch each."""
-        from verify.systems.benign_vit.controls import controls
-
-        system: Any = self  # mypy takes a protocol's attributes for ones that may be set
-        return controls(system)
-
-    def studies(self) -> Sequence[Study]:
-        """Phase boundary, scaling, concentration at the start, and where each statement becomes true."""
-        from verify.systems.benign_vit.studies import STUDIES
-
-        return STUDIES
 
     def load_instance(self, path: Path) -> tuple[Instance, list[str]]:
         """An instance from an `.npz` file."""
@@ -189,8 +141,8 @@ class BenignVit:
             "attention": f"{attention.min():.3f} to {attention.max():.3f}",
         }
         if "test_loss" in state:
-            columns["test loss"] = _with_interval(state, "test_loss")
-            columns["test error"] = _with_interval(state, "test_error")
+            columns["test loss"] = shown(state, "test_loss")
+            columns["test error"] = shown(state, "test_error")
         return columns
 
     def test_quantities(self, labels: Array, outputs: Array) -> dict[str, float]:
@@ -198,20 +150,10 @@ class BenignVit:
         margins = labels * outputs
         losses = np.logaddexp(0.0, -margins)
         wrong = int(np.count_nonzero(margins < 0.0))
-        loss_low, loss_high = mean_interval(losses)
-        error_low, error_high = clopper_pearson(wrong, len(labels))
         return {
-            "test_loss": float(np.mean(losses)),
-            "test_loss_low": loss_low,
-            "test_loss_high": loss_high,
-            "test_error": wrong / len(labels),
-            "test_error_low": error_low,
-            "test_error_high": error_high,
+            **mean_quantity("test_loss", losses),
+            **share_quantity("test_error", wrong, len(labels)),
         }
-
-
-def _with_interval(state: Mapping[str, Array], name: str) -> str:
-    return f"{float(state[name]):.3f} [{float(state[name + '_low']):.3f}, {float(state[name + '_high']):.3f}]"
 
 
 _DYNAMICS: dict[str, Callable[[Instance, TokenTable, TestSamples | None, bool], Any]] = {

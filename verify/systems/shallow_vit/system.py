@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from verify.controls import Control
 from verify.engines.memory import require_memory
 from verify.errors import RequestError
-from verify.statistics import clopper_pearson, mean_interval
-from verify.systems.base import InFull, Prepared, SampledEvent
+from verify.systems.base import InFull, Prepared, SampledEvent, chosen_step_size
+from verify.systems.described import Described
+from verify.systems.sampled import mean_quantity, share_quantity
 from verify.systems.shallow_vit import files, gradients
 from verify.systems.shallow_vit.draw import Batches, coordinates, draw, drawn_in_full
 from verify.systems.shallow_vit.dynamics import ITEM, WEIGHTS, Course, OnGrams, OnWeights
@@ -30,10 +30,6 @@ from verify.systems.shallow_vit.observed import null_directions, probe_data, sta
 from verify.systems.shallow_vit.problem import DEFAULT_PRESET, PRESETS, ArraysGiven, Problem
 from verify.systems.shallow_vit.testing import TestLaw, enumerate_law, law_states, test_law
 
-if TYPE_CHECKING:  # the statements take a second to import, and a run begins without them
-    from proofs.language import Claim, Event, Headline, Lemma, Statement
-    from verify.studies.study import Study
-
 PATTERNS, GRAM, ON_WEIGHTS, REDUCED = "patterns", "gram", "weights", "reduced"
 
 MOST_WATCHED, WATCHED_NUMBERS = 8, 4096
@@ -43,9 +39,11 @@ MOST_IN_FULL = 2**16
 """Entries of a state's matrices that are still followed in full at snapshots."""
 
 
-class ShallowVit:
+class ShallowVit(Described):
     """Learning with a shallow vision transformer: stochastic gradient descent on all four matrices."""
 
+    proofs = "proofs.shallow_vit"
+    home = "verify.systems.shallow_vit"
     name = "shallow-vit"
     title = "learning and sparse attention in a shallow vision transformer"
     source = "arXiv:2302.06015"
@@ -92,56 +90,11 @@ class ShallowVit:
         Raises:
             RequestError: if no step size is given, the run cannot fit, or the engine cannot train on the arrays.
         """
-        step_size = given.step_size if given.step_size is not None else instance.step_size
-        if step_size is None:
-            raise RequestError("step_size: the instance names none (give it with --set step_size=...)")
+        step_size = chosen_step_size(given.step_size, instance.step_size)
         instance = instance.with_step_size(step_size)
         attention_step = step_size if given.attention_step is None else given.attention_step
         missing = ["no test loss: an instance has no data law"] if given.test_samples else []
         return _prepared(given, instance, step_size, attention_step, seed, engine, [*notes, *missing], checked, None)
-
-    def statements(self) -> dict[str, Statement]:
-        """The system's statements by name, with the scalar inequalities behind them."""
-        from proofs.shallow_vit.statements import statements
-
-        return statements()
-
-    def ledger(self) -> dict[str, Headline]:
-        """The paper's headline claims, each with the statements and studies that bear on it."""
-        from proofs.shallow_vit.claims import LEDGER
-
-        return LEDGER
-
-    def lemmas(self) -> list[Lemma]:
-        """The system's statements, in reading order."""
-        from proofs.shallow_vit.statements import lemmas
-
-        return lemmas()
-
-    def events(self) -> tuple[Event, ...]:
-        """The events that mark its stages."""
-        from proofs.shallow_vit.stages import EVENTS
-
-        return EVENTS
-
-    def condition(self) -> dict[str, tuple[str, Claim]]:
-        """The requirements of the paper's assumptions."""
-        from proofs.shallow_vit.condition import CONDITION
-
-        return CONDITION
-
-    def controls(self) -> list[Control]:
-        """Errors easy and subtle, and the check that must catch each."""
-        from verify.systems.shallow_vit.controls import controls
-
-        system: Any = self  # mypy takes a protocol's attributes for ones that may be set
-        return controls(system)
-
-    def studies(self) -> Sequence[Study]:
-        """Families of problems, and the questions asked of them."""
-        from verify.systems.shallow_vit.studies import STUDIES
-
-        return STUDIES
 
     def load_instance(self, path: Path) -> tuple[Instance, list[str]]:
         """An instance from an `.npz` file."""
@@ -204,15 +157,9 @@ class ShallowVit:
             loss, around = float(probability @ losses), float(probability @ doubt)
             return {"test_loss": loss, "test_loss_low": loss - around, "test_loss_high": loss + around, **errors}
         wrong = int(np.count_nonzero(margins <= 0.0))
-        loss_low, loss_high = mean_interval(losses)
-        error_low, error_high = clopper_pearson(wrong, len(labels))
         return {
-            "test_loss": float(np.mean(losses)),
-            "test_loss_low": loss_low,
-            "test_loss_high": loss_high,
-            "test_error": wrong / len(labels),
-            "test_error_low": error_low,
-            "test_error_high": error_high,
+            **mean_quantity("test_loss", losses),
+            **share_quantity("test_error", wrong, len(labels)),
         }
 
 

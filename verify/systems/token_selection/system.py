@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from verify.controls import Control
 from verify.engines.memory import require_memory
 from verify.errors import RequestError
-from verify.statistics import clopper_pearson, mean_interval
-from verify.systems.base import InFull, Prepared, SampledEvent
+from verify.systems.base import InFull, Prepared, SampledEvent, chosen_step_size
+from verify.systems.described import Described
 from verify.systems.draws import Stream, stream
+from verify.systems.sampled import mean_quantity, share_quantity, shown
 from verify.systems.token_selection import files, gradients
 from verify.systems.token_selection.draw import draw, drawn_in_full, full_draw_entries, signal_shares
 from verify.systems.token_selection.dynamics import ITEM, FullWeights, Reduced, reduced_cost, weights_cost
@@ -23,18 +23,15 @@ from verify.systems.token_selection.observed import BY_PROBES, probe_data, state
 from verify.systems.token_selection.problem import DEFAULT_PRESET, PRESETS, ArraysGiven, Problem
 from verify.systems.token_selection.testing import TestSamples, draw_test_samples
 
-if TYPE_CHECKING:  # the statements take a second to import, and a run begins without them
-    from proofs.language import Claim, Event, Headline, Lemma, Statement
-    from verify.studies.study import Study
-
-
 MOST_IN_FULL = 2**18
 """Entries of M that are still judged one by one at snapshots."""
 
 
-class TokenSelection:
+class TokenSelection(Described):
     """Token selection of one attention head under label noise."""
 
+    proofs = "proofs.token_selection"
+    home = "verify.systems.token_selection"
     name = "token-selection"
     title = "token selection of attention under label noise"
     source = "arXiv:2409.17625"
@@ -87,57 +84,12 @@ class TokenSelection:
         Raises:
             RequestError: if no step size is given, the run cannot fit, or the data law has more tokens than a sample.
         """
-        step_size = given.step_size if given.step_size is not None else instance.step_size
-        if step_size is None:
-            raise RequestError("step_size: the instance names none (give it with --set step_size=...)")
+        step_size = chosen_step_size(given.step_size, instance.step_size)
         samples, tokens, dimension, rows = instance.shape
         planned = _planned(samples * tokens, dimension, rows, given.test_samples * tokens)
         require_memory(ITEM * planned, f"{samples * tokens} tokens of dimension {dimension}")
         test, missing = _test_of_arrays(instance, given, seed)
         return _prepared(given, instance.with_step_size(step_size), test, engine, [*notes, *missing], checked)
-
-    def statements(self) -> dict[str, Statement]:
-        """The system's statements by name, with the scalar inequalities behind them."""
-        from proofs.token_selection.statements import statements
-
-        return statements()
-
-    def ledger(self) -> dict[str, Headline]:
-        """The paper's headline claims, each with the statements and studies that bear on it."""
-        from proofs.token_selection.claims import LEDGER
-
-        return LEDGER
-
-    def lemmas(self) -> list[Lemma]:
-        """The system's statements, in reading order."""
-        from proofs.token_selection.statements import lemmas
-
-        return lemmas()
-
-    def events(self) -> tuple[Event, ...]:
-        """The events that mark its stages."""
-        from proofs.token_selection.stages import EVENTS
-
-        return EVENTS
-
-    def condition(self) -> dict[str, tuple[str, Claim]]:
-        """The regime in which the paper's claims are made."""
-        from proofs.token_selection.condition import CONDITION
-
-        return CONDITION
-
-    def controls(self) -> list[Control]:
-        """Errors easy and subtle, and the check that must catch each."""
-        from verify.systems.token_selection.controls import controls
-
-        system: Any = self  # mypy takes a protocol's attributes for ones that may be set
-        return controls(system)
-
-    def studies(self) -> Sequence[Study]:
-        """Regimes and their boundaries, delayed generalisation, label noise, seeds, and the laws of growth."""
-        from verify.systems.token_selection.studies import STUDIES
-
-        return STUDIES
 
     def load_instance(self, path: Path) -> tuple[Instance, list[str]]:
         """An instance from an `.npz` file."""
@@ -182,9 +134,9 @@ class TokenSelection:
             "attention to token 0": f"{first.min():.3f} to {first.max():.3f}",
         }
         if "test_loss" in state:
-            columns["test loss"] = _with_interval(state, "test_loss")
-            columns["test error"] = _with_interval(state, "test_error")
-            columns["token 0 selected"] = _with_interval(state, "test_selection")
+            columns["test loss"] = shown(state, "test_loss")
+            columns["test error"] = shown(state, "test_error")
+            columns["token 0 selected"] = shown(state, "test_selection")
         return columns
 
     def test_quantities(self, labels: Array, outputs: Array, attention: Array, selected: Array) -> dict[str, float]:
@@ -193,25 +145,11 @@ class TokenSelection:
         wrong = int(np.count_nonzero(margins < 0.0))
         right = int(np.count_nonzero(selected))
         return {
-            **_mean("test_loss", np.logaddexp(0.0, -margins)),
-            **_share("test_error", wrong, len(labels)),
-            **_share("test_selection", right, len(labels)),
-            **_mean("test_attention", attention),
+            **mean_quantity("test_loss", np.logaddexp(0.0, -margins)),
+            **share_quantity("test_error", wrong, len(labels)),
+            **share_quantity("test_selection", right, len(labels)),
+            **mean_quantity("test_attention", attention),
         }
-
-
-def _mean(name: str, sample: Array) -> dict[str, float]:
-    low, high = mean_interval(sample)
-    return {name: float(np.mean(sample)), f"{name}_low": low, f"{name}_high": high}
-
-
-def _share(name: str, count: int, trials: int) -> dict[str, float]:
-    low, high = clopper_pearson(count, trials)
-    return {name: count / trials, f"{name}_low": low, f"{name}_high": high}
-
-
-def _with_interval(state: Mapping[str, Array], name: str) -> str:
-    return f"{float(state[name]):.3f} [{float(state[name + '_low']):.3f}, {float(state[name + '_high']):.3f}]"
 
 
 _DYNAMICS: dict[str, Callable[[Instance, TestSamples | None, bool], Any]] = {

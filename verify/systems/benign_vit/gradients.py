@@ -1,16 +1,18 @@
 """Loss and gradients of an instance: by the kernels, and by three references that share nothing with them."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from verify.systems import derivatives
 from verify.systems.benign_vit import compiled
 from verify.systems.benign_vit.dynamics import workspace
 from verify.systems.benign_vit.instance import Instance, TokenTable
-from verify.systems.benign_vit.kernels import Array, Integers
-from verify.systems.derivatives import COMPLEX_STEP, DIFFERENCE_STEP
+from verify.systems.benign_vit.kernels import Array
+from verify.systems.derivatives import COMPLEX_STEP, mean_logistic_loss
 
 WEIGHTS = ("W_Q", "W_K", "W_V")
 
@@ -41,35 +43,13 @@ def loss_of(instance: Instance, **weights: NDArray[Any]) -> complex:
     attention = np.exp(score - score.real.max(axis=2, keepdims=True))
     attention /= attention.sum(axis=2, keepdims=True)
     output = (attention @ (X @ (W_V @ instance.w_O))[:, :, None]).mean(axis=(1, 2))
-    margin = instance.y * output
-    # log(1 + exp(-z)) without overflow on either side; both branches are the same holomorphic function.
-    falling = np.log1p(np.exp(-np.where(margin.real > 0, margin, 0)))
-    rising = np.log1p(np.exp(np.where(margin.real > 0, 0, margin))) - margin
-    return complex(np.mean(np.where(margin.real > 0, falling, rising)))
+    return mean_logistic_loss(instance.y * output)
 
 
-def complex_step(instance: Instance, name: str, entries: Integers) -> Array:
-    """`Im L(W + i h E) / h` at entries (K, 2) of one weight: exact to rounding."""
-    moved = (loss_of(instance, **{name: weight}) for weight in _moved(instance, name, entries, 1j * COMPLEX_STEP))
-    return np.array([loss.imag / COMPLEX_STEP for loss in moved])
-
-
-def central_difference(instance: Instance, name: str, entries: Integers) -> Array:
-    """`(L(W + h E) - L(W - h E)) / 2h` at entries (K, 2) of one weight."""
-    step = DIFFERENCE_STEP * float(np.abs(getattr(instance, name)).max() or 1.0)
-    up, down = (
-        np.array([loss_of(instance, **{name: weight}).real for weight in _moved(instance, name, entries, by)])
-        for by in (step, -step)
-    )
-    return np.asarray((up - down) / (2.0 * step))
-
-
-def _moved(instance: Instance, name: str, entries: Integers, by: complex) -> Iterator[NDArray[Any]]:
-    """The weight with one entry moved, for each entry."""
-    for i, j in entries:
-        weight = getattr(instance, name).astype(type(by))
-        weight[i, j] += by
-        yield weight
+def references(instance: Instance, entries: Mapping[str, Any]) -> dict[str, dict[str, Array]]:
+    """The gradients at some entries by sympy, by the complex step and by central differences."""
+    weights = {name: getattr(instance, name) for name in WEIGHTS}
+    return derivatives.references(sympy_gradients(instance), partial(loss_of, instance), weights, entries)
 
 
 def sympy_gradients(instance: Instance) -> dict[str, Array]:

@@ -118,14 +118,7 @@ class BenignVit(Described):
 
     def gradient_references(self, instance: Instance, entries: Mapping[str, Any]) -> dict[str, dict[str, Array]]:
         """The same gradients at some entries by sympy, by the complex step and by central differences."""
-        by_sympy = gradients.sympy_gradients(instance)
-        return {
-            "sympy": {name: by_sympy[name][tuple(some.T)] for name, some in entries.items()},
-            "complex step": {name: gradients.complex_step(instance, name, some) for name, some in entries.items()},
-            "central differences": {
-                name: gradients.central_difference(instance, name, some) for name, some in entries.items()
-            },
-        }
+        return gradients.references(instance, entries)
 
     def gradient_rounding(self, instance: Instance) -> dict[str, float]:
         """How far correct evaluations of each gradient can differ."""

@@ -1,21 +1,19 @@
 """Loss and gradients of an instance: by the kernels, and by three references that share nothing with them."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from verify.systems import derivatives
+from verify.systems.derivatives import COMPLEX_STEP
 from verify.systems.shallow_vit import compiled
 from verify.systems.shallow_vit.buffers import token_workspace
 from verify.systems.shallow_vit.dynamics import WEIGHTS, weights_in
-from verify.systems.shallow_vit.instance import EPSILON, Instance, samples_of_tokens
+from verify.systems.shallow_vit.instance import Instance, samples_of_tokens
 from verify.systems.shallow_vit.kernels import Array, Integers, Samples, Weights
 from verify.systems.shallow_vit.testing import output_doubt
-
-COMPLEX_STEP = 1e-30
-DIFFERENCE_STEP = EPSILON ** (1 / 3)
-"""Relative step of central differences: balances truncation, step^2, against rounding, eps / step."""
 
 
 def first_batch(instance: Instance) -> Integers:
@@ -36,6 +34,13 @@ def loss_and_gradients(instance: Instance) -> tuple[float, dict[str, Array]]:
     share = np.full(len(batch), 1.0 / len(batch))
     loss = compiled.drive_tokens(samples, samples.tokens, batch, share, weights, instance.a, work, gradients)
     return float(loss), {name: -getattr(gradients, name) for name in WEIGHTS}
+
+
+def references(instance: Instance, entries: Mapping[str, Any]) -> dict[str, dict[str, Array]]:
+    """The gradients at some entries by sympy, by the complex step and by central differences."""
+    plain = References(instance)
+    weights = {name: getattr(instance, name) for name in WEIGHTS}
+    return derivatives.references(plain.by_sympy(), plain.loss_of, weights, entries)
 
 
 class References:
@@ -67,27 +72,6 @@ class References:
         output = np.sum(self.samples.query_weight * active, axis=1)
         slack = 1.0 - self.samples.label * output
         return complex(np.mean(np.where(slack.real > 0.0, slack, 0.0)))
-
-    def complex_step(self, name: str, entries: Integers) -> Array:
-        """`Im L(W + i h E) / h` at entries (K, 2) of one weight: exact to rounding."""
-        moved = (self.loss_of(**{name: weight}) for weight in self._moved(name, entries, 1j * COMPLEX_STEP))
-        return np.array([loss.imag / COMPLEX_STEP for loss in moved])
-
-    def central_difference(self, name: str, entries: Integers) -> Array:
-        """`(L(W + h E) - L(W - h E)) / 2h` at entries (K, 2) of one weight; wrong where a kink lies between."""
-        step = DIFFERENCE_STEP * float(np.abs(getattr(self.instance, name)).max() or 1.0)
-        up, down = (
-            np.array([self.loss_of(**{name: weight}).real for weight in self._moved(name, entries, by)])
-            for by in (step, -step)
-        )
-        return np.asarray((up - down) / (2.0 * step))
-
-    def _moved(self, name: str, entries: Integers, by: complex) -> Iterator[NDArray[Any]]:
-        """The weight with one entry moved, for each entry."""
-        for i, j in entries:
-            weight = getattr(self.instance, name).astype(type(by))
-            weight[i, j] += by
-            yield weight
 
     def by_sympy(self) -> dict[str, Array]:
         """The gradients from sympy's own derivatives of a row of attention, chained to the weights.

@@ -116,13 +116,7 @@ class ShallowVit(Described):
 
     def gradient_references(self, instance: Instance, entries: Mapping[str, Any]) -> dict[str, dict[str, Array]]:
         """The same gradients at some entries by sympy, by the complex step and by central differences."""
-        references = gradients.References(instance)
-        by_sympy = references.by_sympy()
-        return {
-            "sympy": {name: by_sympy[name][tuple(some.T)] for name, some in entries.items()},
-            "complex step": {name: references.complex_step(name, some) for name, some in entries.items()},
-            "central differences": {name: references.central_difference(name, some) for name, some in entries.items()},
-        }
+        return gradients.references(instance, entries)
 
     def gradient_rounding(self, instance: Instance) -> dict[str, float]:
         """How far correct evaluations of each gradient can differ."""

@@ -1,16 +1,18 @@
 """Loss and gradients of an instance: by the kernels, and by three references that share nothing with them."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from verify.systems.derivatives import COMPLEX_STEP, DIFFERENCE_STEP
+from verify.systems import derivatives
+from verify.systems.derivatives import COMPLEX_STEP, mean_logistic_loss
 from verify.systems.token_selection import compiled
 from verify.systems.token_selection.dynamics import EPSILON, workspace
 from verify.systems.token_selection.instance import Instance
-from verify.systems.token_selection.kernels import Array, Integers
+from verify.systems.token_selection.kernels import Array
 
 WEIGHTS = ("W", "p")
 Gradients = dict[str, Array]
@@ -34,41 +36,13 @@ def loss_of(instance: Instance, **weights: NDArray[Any]) -> complex:
     score = (instance.X @ (W.T @ p))[:, :, 0]
     attention = np.exp(score - score.real.max(axis=1, keepdims=True))
     attention /= attention.sum(axis=1, keepdims=True)
-    margin = instance.y * (attention * (instance.X @ instance.nu)).sum(axis=1)
-    # log(1 + exp(-z)) without overflow on either side; both branches are the same holomorphic function.
-    falling = np.log1p(np.exp(-np.where(margin.real > 0, margin, 0)))
-    rising = np.log1p(np.exp(np.where(margin.real > 0, 0, margin))) - margin
-    return complex(np.mean(np.where(margin.real > 0, falling, rising)))
+    return mean_logistic_loss(instance.y * (attention * (instance.X @ instance.nu)).sum(axis=1))
 
 
-def complex_step(instance: Instance, name: str, entries: Integers) -> Array:
-    """`Im L(W + i h E) / h` at entries (K, 2) of one weight: exact to rounding."""
-    moved = (loss_of(instance, **{name: weight}) for weight in _moved(instance, name, entries, 1j * COMPLEX_STEP))
-    return np.array([loss.imag / COMPLEX_STEP for loss in moved])
-
-
-def central_difference(instance: Instance, name: str, entries: Integers) -> Array:
-    """`(L(W + h E) - L(W - h E)) / 2h` at entries (K, 2) of one weight."""
-    step = DIFFERENCE_STEP * float(np.abs(_weight(instance, name)).max() or 1.0)
-    up, down = (
-        np.array([loss_of(instance, **{name: weight}).real for weight in _moved(instance, name, entries, by)])
-        for by in (step, -step)
-    )
-    return np.asarray((up - down) / (2.0 * step))
-
-
-def _weight(instance: Instance, name: str) -> Array:
-    return instance.W if name == "W" else instance.p[:, None]
-
-
-def _moved(instance: Instance, name: str, entries: Integers, by: complex) -> Iterator[NDArray[Any]]:
-    """The weight with one entry moved, for each entry; one array that is moved and put back."""
-    weight = _weight(instance, name).astype(type(by))
-    for i, j in entries:
-        before = weight[i, j]
-        weight[i, j] += by
-        yield weight
-        weight[i, j] = before
+def references(instance: Instance, entries: Mapping[str, Any]) -> dict[str, dict[str, Array]]:
+    """The gradients at some entries by sympy, by the complex step and by central differences."""
+    weights = {"W": instance.W, "p": instance.p[:, None]}
+    return derivatives.references(sympy_gradients(instance), partial(loss_of, instance), weights, entries)
 
 
 def sympy_gradients(instance: Instance) -> Gradients:

@@ -13,6 +13,7 @@ from verify.gradients import ENTRIES, compare_gradients
 from verify.io.request import make_request
 from verify.systems.benign_vit import compiled, gradients, kernels
 from verify.systems.benign_vit.instance import Instance
+from verify.systems.derivatives import DIFFERENCE_STEP
 
 
 def every_entry(instance: Instance) -> dict[str, np.ndarray]:
@@ -26,22 +27,22 @@ def test_kernel_sympy_and_complex_step_agree_to_rounding(instance: Instance) -> 
     assert loss == pytest.approx(gradients.loss_of(instance).real, rel=1e-12)
     allowed = gradients.rounding_bounds(instance)
     by_sympy = gradients.sympy_gradients(instance)
-    for name, entries in every_entry(instance).items():
+    by_complex_step = gradients.references(instance, every_entry(instance))["complex step"]
+    for name in gradients.WEIGHTS:
         assert np.abs(by_sympy[name] - found[name]).max() <= allowed[name]
-        by_complex_step = gradients.complex_step(instance, name, entries)
-        assert np.abs(by_complex_step - found[name].ravel()).max() <= allowed[name]
+        assert np.abs(by_complex_step[name] - found[name].ravel()).max() <= allowed[name]
 
 
 @settings(max_examples=25)
 @given(instance=st.from_type(Instance))
 def test_central_differences_agree_to_their_truncation(instance: Instance) -> None:
     _, found = gradients.loss_and_gradients(instance)
-    for name, entries in every_entry(instance).items():
-        by_differences = gradients.central_difference(instance, name, entries)
-        step = gradients.DIFFERENCE_STEP * float(np.abs(getattr(instance, name)).max() or 1.0)
+    by_differences = gradients.references(instance, every_entry(instance))["central differences"]
+    for name in gradients.WEIGHTS:
+        step = DIFFERENCE_STEP * float(np.abs(getattr(instance, name)).max() or 1.0)
         # Third derivatives are at most about (x k)^3 V/6 = 1e5 here, losses at most 50.
         allowed = 1e5 * step**2 + 50.0 * 2.0**-50 / step
-        assert np.abs(by_differences - found[name].ravel()).max() <= allowed
+        assert np.abs(by_differences[name] - found[name].ravel()).max() <= allowed
 
 
 def test_the_rounding_allowed_is_rounding(reference_file: Path) -> None:

@@ -6,8 +6,9 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,19 @@ class Plant:
             yield
         finally:
             setattr(self.owner, self.name, original)
+
+
+@contextmanager
+def made_plain(compiled: ModuleType, kernels: ModuleType) -> Iterator[None]:
+    """What `compiled` took from `kernels`, as it is there now and without compilation."""
+    with ExitStack() as stack:
+        for name in [name for name in vars(compiled) if hasattr(kernels, name)]:
+            stack.enter_context(Plant(compiled, name, partial(_plain, kernels, name)).planted())
+        yield
+
+
+def _plain(kernels: ModuleType, name: str, _: Any) -> Any:
+    return getattr(kernels, name)
 
 
 def edit(owner: Any, name: str, old: str, new: str) -> Plant:

@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
 from proofs.language import Claim, Derived, Event, Lemma, Observable
 from proofs.language.definitions import observables_behind
@@ -18,10 +19,18 @@ from verify.checking.judge import Judge
 from verify.checking.verdicts import LemmaVerdict, Verdict
 from verify.controls import Finding
 from verify.engines.stretch import Dynamics, Stretch
+from verify.gradients import compare_gradients
+from verify.io.request import Request
 from verify.systems.base import Array, Prepared, System
 
 COARSEST = 1e-4
 """An equality is tested only if its tolerance is below this share of its terms."""
+
+KEPT = (0, 4, 9)
+"""Steps at which test outputs of two engines are compared; the last is where their weights are."""
+
+AGREEMENT = 1e-9
+"""Largest difference of two engines, relative to the largest entry."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +72,45 @@ class Scene:
             "stages": _stages(verdicts, judge.events, film.last),
             "resolution": _resolution([each for each in verdicts if each.statement is not defined]),
         }
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One small problem, computed in more ways than one, `within` a context as that of a scene."""
+
+    system: System
+    problem: BaseModel
+    within: Callable[[], AbstractContextManager[object]] = nullcontext
+
+    def look_at_gradients(self) -> dict[str, Finding]:
+        """The kernels' gradients against sympy and the complex step."""
+        request = Request(
+            self.system, self.problem, instance=None, engine="auto", steps=None, seed=0, record_every=None
+        )
+        with self.within():
+            agrees = compare_gradients(request).agrees
+        return {"gradients": Finding(agrees, "agree" if agrees else "differ")}
+
+    def look_at_engines(self, recorded: Sequence[str], weights: Sequence[str]) -> dict[str, Finding]:
+        """Both engines on the same arrays: what they record, their weights and their test outputs."""
+        with self.within():
+            engines = [self.system.prepare(self.problem, 0, engine).dynamics for engine in self.system.engines]
+            first, second = (_seen(engine, recorded, weights) for engine in engines)
+        for name, wanted in second.items():
+            found = first[name]
+            if found.shape != wanted.shape or not np.abs(found - wanted).max() <= AGREEMENT * np.abs(wanted).max():
+                return {"engines": Finding(False, f"differ in {name}")}
+        return {"engines": Finding(True, "agree")}
+
+
+def _seen(dynamics: Dynamics, recorded: Sequence[str], weights: Sequence[str]) -> dict[str, Array]:
+    stretch, instance = dynamics.advance(KEPT[-1], -1.0, KEPT), dynamics.instance()
+    tested = [dynamics.test_outputs(kept) for kept in stretch.kept.values()]
+    return {
+        **{name: stretch.arrays[name] for name in recorded},
+        **{name: getattr(instance, name) for name in weights},
+        "test outputs": np.array([each[1] for each in tested if each is not None]),
+    }
 
 
 class Film:

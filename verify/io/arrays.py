@@ -5,7 +5,7 @@ import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,3 +110,39 @@ def _agree(path: Path, expected: Mapping[str, Expected], shapes: Mapping[str, tu
                 raise RequestError(f"--instance: array {name} of {path} has shape {shape} ({needed})")
             if length < 1:
                 raise RequestError(f"--instance: array {name} of {path} has shape {shape} ({axis} must be at least 1)")
+
+
+def write_arrays(path: Path, arrays: Mapping[str, object]) -> None:
+    """Write those arrays that there are, so that `read_arrays` reads the same bits."""
+    with path.open("wb") as stream:
+        np.savez(stream, **{name: array for name, array in arrays.items() if array is not None})  # type: ignore[arg-type]
+
+
+def require_labels(path: Path, name: str, labels: NDArray[np.float64]) -> None:
+    """Refuse labels other than -1 and 1.
+
+    Raises:
+        RequestError: naming the first of them.
+    """
+    if not np.all(np.abs(labels) == 1.0):
+        place = int(np.argmax(np.abs(labels) != 1.0))
+        raise RequestError(f"--instance: {name}[{place}] in {path} is {labels[place]:g} (labels are -1 or 1)")
+
+
+def take_step_size(path: Path, arrays: dict[str, NDArray[np.float64]]) -> float | None:
+    """Take the step size out of the arrays, if they hold one.
+
+    Raises:
+        RequestError: if it is not positive.
+    """
+    if "step_size" not in arrays:
+        return None
+    step_size = float(arrays.pop("step_size"))
+    if step_size <= 0.0:
+        raise RequestError(f"--instance: step_size in {path} is {step_size:g} (it must be greater than 0)")
+    return step_size
+
+
+def ignored_note(path: Path, ignored: Sequence[str]) -> list[str]:
+    """The note on arrays that were ignored, if any were."""
+    return [f"{path.name}: ignored array(s) {', '.join(ignored)}"] if ignored else []

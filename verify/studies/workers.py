@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, Protocol
@@ -193,6 +194,19 @@ def serve(descriptor: int) -> None:
         connection.send(measure_cell(told.get()))
 
 
+def _ask(address: str) -> None:
+    """Have the scheduler answer once: a client that fails to reach one leaves its thread and its event loop behind."""
+    import asyncio
+
+    from distributed import rpc
+
+    async def ask() -> None:
+        async with rpc(address, timeout=PATIENCE_SECONDS) as scheduler:
+            await scheduler.identity()
+
+    asyncio.run(ask())
+
+
 class Dask:
     """Workers of a Dask cluster that runs already; they must have the same `verify`, and the system, installed.
 
@@ -211,6 +225,8 @@ class Dask:
         self._room = 0
         self._counted = -math.inf
         try:
+            with ThreadPoolExecutor(1) as thread:  # the caller's may be running an event loop, as a notebook's does
+                thread.submit(_ask, address).result()
             self._client: Any = Client(address, timeout=PATIENCE_SECONDS, set_as_default=False)
         except Exception as error:
             raise RequestError(f"--scheduler: {address} cannot be reached ({one_line(error)})") from None

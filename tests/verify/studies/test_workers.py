@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -135,10 +136,11 @@ def test_a_worker_ends_when_its_parent_is_killed_in_the_middle_of_a_cell(
 def test_a_scheduler_that_does_not_answer_is_told_within_seconds(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 1.0)
     pytest.importorskip("distributed")
-    started = time.monotonic()
+    started, threads = time.monotonic(), threading.active_count()
     with pytest.raises(RequestError, match=f"--scheduler: {address} cannot be reached"):
         Dask(address, "tiny", "c0de")
     assert time.monotonic() - started < 10.0
+    assert threading.active_count() == threads
 
 
 def test_without_dask_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from types import ModuleType
@@ -20,11 +19,8 @@ from verify.checking.compile import Result
 from verify.checking.judge import Judge
 from verify.checking.run import Run
 from verify.checking.verdicts import Verdict
-from verify.controls import Control, Finding, Look, Plant, edit
-from verify.engines.stretch import Dynamics
-from verify.gradients import compare_gradients
-from verify.io.request import Request
-from verify.scenes import Scene
+from verify.controls import Control, Finding, Look, Plant, edit, made_plain
+from verify.scenes import Comparison, Scene
 from verify.systems.base import Prepared, System
 from verify.systems.benign_vit import compiled, draw, dynamics, kernels, observed, system, testing
 from verify.systems.benign_vit.gradients import WEIGHTS
@@ -48,15 +44,13 @@ SMALL = Problem.model_validate(
 )
 """Drawn in full, and everything is of order one."""
 
-KEPT = (0, 4, 9)
-"""Steps at which test outputs of the two engines are compared; the last is where their weights are."""
 
-AGREEMENT = 1e-9
-"""Largest difference of the two engines, relative to the largest entry."""
+uncompiled = partial(made_plain, compiled, kernels)
 
 
 def controls(of: System) -> list[Control]:
     """All of them, kind by kind."""
+    small = Comparison(of, SMALL, uncompiled)
     run = _scene(of, STRETCHES, lambda: of.prepare(BENIGN, 0, "reduced", checked=True), exact, bounds, stage_two)
     by_weights = _scene(of, FEW, lambda: of.prepare(SMALL, 0, "weights", checked=True), exact, bounds)
     untested = ArraysGiven.model_validate({"test_samples": 0})
@@ -65,11 +59,11 @@ def controls(of: System) -> list[Control]:
     crossing = _scene(of, FEW, lambda: given(CROSSING), stage_two)
     one_key = _scene(of, FEW, lambda: given(ONE_KEY), stage_one)
     return [
-        *_of_kernels(run, partial(look_at_gradients, of)),
+        *_of_kernels(run, small.look_at_gradients),
         *_of_records(run),
         *_of_training(run, partial(look_in_full, of)),
         *_of_data(run),
-        *_of_engines(partial(look_at_engines, of), by_weights),
+        *_of_engines(partial(small.look_at_engines, ("score", "value", "output"), WEIGHTS), by_weights),
         *_of_laws(),
         *_of_statements(run, one_row, crossing, one_key),
         *_of_checking(run),
@@ -77,48 +71,12 @@ def controls(of: System) -> list[Control]:
 
 
 def _scene(of: System, stretches: Sequence[int], prepare: Callable[[], Prepared], *modules: ModuleType) -> Scene:
-    """A run that judges the statements of some modules; a film of a run holds no more than its samples."""
+    """A run that judges the statements of some modules."""
     names = {module.__name__ for module in modules}
-
-    def sampled() -> Prepared:
-        return replace(prepare(), in_full=None)
-
-    return Scene(of, sampled, stretches, lambda: [lemma for lemma in of.lemmas() if lemma.module in names], uncompiled)
-
-
-@contextmanager
-def uncompiled() -> Iterator[None]:
-    """Kernels as they are in `kernels` now, without compilation."""
-    with ExitStack() as stack:
-        for name in [name for name in vars(compiled) if hasattr(kernels, name)]:
-            stack.enter_context(Plant(compiled, name, partial(_plain, name)).planted())
-        yield
-
-
-def _plain(name: str, _: Any) -> Any:
-    return getattr(kernels, name)
+    return Scene(of, prepare, stretches, lambda: [lemma for lemma in of.lemmas() if lemma.module in names], uncompiled)
 
 
 # Other looks.
-
-
-def look_at_gradients(of: System) -> dict[str, Finding]:
-    """The kernels' gradients against sympy and the complex step."""
-    request = Request(of, SMALL, instance=None, engine="auto", steps=None, seed=0, record_every=None)
-    with uncompiled():
-        agrees = compare_gradients(request).agrees
-    return {"gradients": Finding(agrees, "agree" if agrees else "differ")}
-
-
-def look_at_engines(of: System) -> dict[str, Finding]:
-    """Both engines on the same arrays: what they record, their weights and their test outputs."""
-    with uncompiled():
-        reduced, weights = (_seen(of.prepare(SMALL, 0, engine).dynamics) for engine in of.engines)
-    for name, wanted in weights.items():
-        found = reduced[name]
-        if found.shape != wanted.shape or not np.abs(found - wanted).max() <= AGREEMENT * np.abs(wanted).max():
-            return {"engines": Finding(False, f"differ in {name}")}
-    return {"engines": Finding(True, "agree")}
 
 
 def look_in_full(of: System) -> dict[str, Finding]:
@@ -136,16 +94,6 @@ def look_in_full(of: System) -> dict[str, Finding]:
         found |= {f"{each.statement.name}-in-full": replace(each, claims=whole)} if whole else {}
         findings |= {name: Finding(part.verdict is Verdict.HOLDS, part.verdict.value) for name, part in found.items()}
     return findings
-
-
-def _seen(dynamics: Dynamics) -> dict[str, Array]:
-    stretch, instance = dynamics.advance(KEPT[-1], -1.0, KEPT), dynamics.instance()
-    tested = [dynamics.test_outputs(kept) for kept in stretch.kept.values()]
-    return {
-        **{name: stretch.arrays[name] for name in ("score", "value", "output")},
-        **{name: getattr(instance, name) for name in WEIGHTS},
-        "test outputs": np.array([each[1] for each in tested if each is not None]),
-    }
 
 
 # Errors of the kernels.

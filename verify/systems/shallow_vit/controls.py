@@ -7,8 +7,7 @@ only test errors show them, which studies judge.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,10 +18,8 @@ from proofs.language import Claim, Lemma, roundoff
 from proofs.language.definitions import observables_needed
 from proofs.shallow_vit import exact
 from proofs.shallow_vit.symbols import step_size
-from verify.controls import Control, Finding, Look, Plant, edit
-from verify.gradients import compare_gradients
-from verify.io.request import Request
-from verify.scenes import Scene
+from verify.controls import Control, Look, Plant, edit, made_plain
+from verify.scenes import Comparison, Scene
 from verify.systems.base import Prepared, System
 from verify.systems.shallow_vit import compiled, kernels
 from verify.systems.shallow_vit.instance import Instance
@@ -58,6 +55,9 @@ WITHOUT_READOUT = replace(AT_UNIT_MARGIN, W_O=0.0 * ONE)
 """Every hidden unit is exactly 0: the kink of ReLU."""
 
 
+uncompiled = partial(made_plain, compiled, kernels)
+
+
 def controls(of: System) -> list[Control]:
     """All of them, kind by kind."""
     run = _scene(of, STRETCHES, lambda: of.prepare(PATTERNS, 0, "patterns", checked=True))
@@ -67,7 +67,7 @@ def controls(of: System) -> list[Control]:
     at_unit_margin = _scene(of, FEW, lambda: given(AT_UNIT_MARGIN, engine="patterns"))
     without_readout = _scene(of, FEW, lambda: given(WITHOUT_READOUT, engine="patterns"))
     return [
-        *_of_gradients(run, noisy, partial(look_at_gradients, of)),
+        *_of_gradients(run, noisy, Comparison(of, NOISY, uncompiled).look_at_gradients),
         *_of_training(run),
         *_of_conventions(run, noisy, at_unit_margin, without_readout),
         *_of_products(products),
@@ -83,44 +83,20 @@ def controls(of: System) -> list[Control]:
 
 
 def _scene(of: System, stretches: Sequence[int], prepare: Callable[[], Prepared]) -> Scene:
-    """A run that judges the exact statements; a film of a run holds no more than its probes."""
-
-    def probed() -> Prepared:
-        return replace(prepare(), in_full=None)
+    """A run that judges the exact statements."""
 
     def lemmas() -> list[Lemma]:
-        prepared = probed()
+        prepared = prepare()
         known = frozenset(prepared.dynamics.observables) | frozenset(prepared.constants)
         return [each for each in of.lemmas() if each.module == exact.__name__ and _followed(each, known)]
 
-    return Scene(of, probed, stretches, lemmas, uncompiled)
+    return Scene(of, prepare, stretches, lemmas, uncompiled)
 
 
 def _followed(lemma: Lemma, known: frozenset[str]) -> bool:
     """Whether a run follows all that a statement names."""
     claims = (*lemma.claims, *lemma.given)
     return not any(observables_needed(side, known) for claim in claims for side in (claim.lhs, claim.rhs, claim.where))
-
-
-@contextmanager
-def uncompiled() -> Iterator[None]:
-    """Kernels as they are in `kernels` now, without compilation."""
-    with ExitStack() as stack:
-        for name in [name for name in vars(compiled) if hasattr(kernels, name)]:
-            stack.enter_context(Plant(compiled, name, partial(_plain, name)).planted())
-        yield
-
-
-def _plain(name: str, _: Any) -> Any:
-    return getattr(kernels, name)
-
-
-def look_at_gradients(of: System) -> dict[str, Finding]:
-    """The kernels' gradients against sympy and the complex step."""
-    request = Request(of, NOISY, instance=None, engine="auto", steps=None, seed=0, record_every=None)
-    with uncompiled():
-        agrees = compare_gradients(request).agrees
-    return {"gradients": Finding(agrees, "agree" if agrees else "differ")}
 
 
 def _of_gradients(run: Scene, noisy: Scene, gradients: Look) -> list[Control]:

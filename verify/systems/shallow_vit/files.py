@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from verify.errors import RequestError
-from verify.io.arrays import Expected, read_arrays
+from verify.io.arrays import Expected, ignored_note, read_arrays, require_labels, take_step_size, write_arrays
 from verify.systems.shallow_vit.instance import Instance
 from verify.systems.shallow_vit.kernels import Array, Integers
 
@@ -30,15 +30,10 @@ def load_instance(path: Path) -> tuple[Instance, list[str]]:
         RequestError: in one line, if the file is not such an instance.
     """
     arrays, ignored = read_arrays(path, EXPECTED)
-    y = arrays["y"]
-    if not np.all(np.abs(y) == 1.0):
-        place = int(np.argmax(np.abs(y) != 1.0))
-        raise RequestError(f"--instance: y[{place}] in {path} is {y[place]:g} (labels are -1 or 1)")
-    batches = _batches(path, arrays.pop("batches"), len(y)) if "batches" in arrays else None
-    step_size = float(arrays.pop("step_size")) if "step_size" in arrays else None
-    if step_size is not None and step_size <= 0.0:
-        raise RequestError(f"--instance: step_size in {path} is {step_size:g} (it must be greater than 0)")
-    notes = [f"{path.name}: ignored array(s) {', '.join(ignored)}"] if ignored else []
+    require_labels(path, "y", arrays["y"])
+    batches = _batches(path, arrays.pop("batches"), len(arrays["y"])) if "batches" in arrays else None
+    step_size = take_step_size(path, arrays)
+    notes = ignored_note(path, ignored)
     if "patterns" in arrays and not _orthonormal(arrays["patterns"]):
         del arrays["patterns"]
         notes.append(f"{path.name}: patterns are not two orthonormal rows or more, and left out")
@@ -63,6 +58,4 @@ def _batches(path: Path, batches: Array, samples: int) -> Integers:
 
 def save_instance(instance: Instance, path: Path) -> None:
     """Write an instance so that `load_instance` reads the same bits."""
-    arrays = {name: getattr(instance, name) for name in EXPECTED if getattr(instance, name) is not None}
-    with path.open("wb") as stream:
-        np.savez(stream, **arrays)
+    write_arrays(path, {name: getattr(instance, name) for name in EXPECTED})

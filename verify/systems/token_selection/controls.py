@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,16 +12,12 @@ from sympy import log
 from proofs.language import Claim, Expm1, Lemma, roundoff
 from proofs.token_selection import exact, inequalities, stage_two
 from proofs.token_selection.symbols import T, query_square, step_size
-from verify.controls import Control, Finding, Look, Plant, edit
-from verify.engines.stretch import Dynamics
-from verify.gradients import compare_gradients
-from verify.io.request import Request
-from verify.scenes import Scene
+from verify.controls import Control, Look, Plant, edit, made_plain
+from verify.scenes import Comparison, Scene
 from verify.systems.base import Prepared, System
 from verify.systems.token_selection import compiled, draw, dynamics, kernels, system, testing
 from verify.systems.token_selection.gradients import WEIGHTS
 from verify.systems.token_selection.instance import Instance
-from verify.systems.token_selection.kernels import Array
 from verify.systems.token_selection.laws import look_at_laws
 from verify.systems.token_selection.problem import ArraysGiven, Problem
 
@@ -34,26 +29,24 @@ SMALL = Problem.model_validate(
 STRETCHES, FEW = (12, 18), (3, 3)
 """Steps between two looks of the judge: in a run of some length, and where the first steps tell."""
 
-KEPT = (0, 4, 9)
-"""Steps at which test outputs of the two engines are compared; the last is where their weights are."""
 
-AGREEMENT = 1e-9
-"""Largest difference of the two engines, relative to the largest entry."""
+uncompiled = partial(made_plain, compiled, kernels)
 
 
 def controls(of: System) -> list[Control]:
     """All of them, kind by kind."""
+    small = Comparison(of, SMALL, uncompiled)
     run = _scene(of, STRETCHES, lambda: of.prepare(SMALL, 0, "reduced", checked=True))
     by_weights = _scene(of, FEW, lambda: of.prepare(SMALL, 0, "weights", checked=True))
     untested = ArraysGiven.model_validate({"test_samples": 0})
     resumed = _scene(of, FEW, lambda: of.prepare_arrays(_moved(), untested, 0, "reduced", checked=True))
     bounds = Scene(of, lambda: of.prepare(SMALL, 0, "reduced", checked=True), STRETCHES, lambda: BOUNDS, uncompiled)
     return [
-        *_of_drives(run, partial(look_at_gradients, of)),
+        *_of_drives(run, small.look_at_gradients),
         *_of_steps(run, by_weights, resumed),
         *_of_records(run),
         *_of_data(run),
-        *_of_engines(partial(look_at_engines, of)),
+        *_of_engines(partial(small.look_at_engines, ("score", "output"), WEIGHTS)),
         *_of_laws(),
         *_of_statements(run),
         *_of_bounds(bounds),
@@ -70,56 +63,11 @@ def _scene(of: System, stretches: Sequence[int], prepare: Callable[[], Prepared]
     )
 
 
-@contextmanager
-def uncompiled() -> Iterator[None]:
-    """Kernels as they are in `kernels` now, without compilation."""
-    with ExitStack() as stack:
-        for name in [name for name in vars(compiled) if hasattr(kernels, name)]:
-            stack.enter_context(Plant(compiled, name, partial(_plain, name)).planted())
-        yield
-
-
-def _plain(name: str, _: Any) -> Any:
-    return getattr(kernels, name)
-
-
 def _moved() -> Instance:
     """An instance that starts where p is not 0."""
     instance = draw.draw(SMALL, 0)
     p = 0.3 * np.random.Generator(np.random.PCG64(0)).standard_normal(len(instance.p))
     return Instance(instance.X, instance.y, instance.y_clean, instance.W, p, instance.nu, instance.step_size)
-
-
-# Other looks.
-
-
-def look_at_gradients(of: System) -> dict[str, Finding]:
-    """The kernels' gradients against sympy and the complex step."""
-    request = Request(of, SMALL, instance=None, engine="auto", steps=None, seed=0, record_every=None)
-    with uncompiled():
-        agrees = compare_gradients(request).agrees
-    return {"gradients": Finding(agrees, "agree" if agrees else "differ")}
-
-
-def look_at_engines(of: System) -> dict[str, Finding]:
-    """Both engines on the same arrays: what they record, their weights and their test outputs."""
-    with uncompiled():
-        reduced, weights = (_seen(of.prepare(SMALL, 0, engine).dynamics) for engine in of.engines)
-    for name, wanted in weights.items():
-        found = reduced[name]
-        if found.shape != wanted.shape or not np.abs(found - wanted).max() <= AGREEMENT * np.abs(wanted).max():
-            return {"engines": Finding(False, f"differ in {name}")}
-    return {"engines": Finding(True, "agree")}
-
-
-def _seen(dynamics: Dynamics) -> dict[str, Array]:
-    stretch, instance = dynamics.advance(KEPT[-1], -1.0, KEPT), dynamics.instance()
-    tested = [dynamics.test_outputs(kept) for kept in stretch.kept.values()]
-    return {
-        **{name: stretch.arrays[name] for name in ("score", "output")},
-        **{name: getattr(instance, name) for name in WEIGHTS},
-        "test outputs": np.array([each[1] for each in tested if each is not None]),
-    }
 
 
 # Errors of what drives the scores.

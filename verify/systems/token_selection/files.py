@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from verify.errors import RequestError
-from verify.io.arrays import Expected, read_arrays
+from verify.io.arrays import Expected, ignored_note, read_arrays, require_labels, take_step_size, write_arrays
 from verify.systems.token_selection.instance import Instance
 
 EXPECTED = {
@@ -27,20 +25,13 @@ def load_instance(path: Path) -> tuple[Instance, list[str]]:
     """
     arrays, ignored = read_arrays(path, EXPECTED)
     for name in ("y", "y_clean"):
-        if not np.all(np.abs(arrays[name]) == 1.0):
-            place = int(np.argmax(np.abs(arrays[name]) != 1.0))
-            raise RequestError(f"--instance: {name}[{place}] in {path} is {arrays[name][place]:g} (labels are -1 or 1)")
+        require_labels(path, name, arrays[name])
     if arrays["X"].shape[1] < 2:
         raise RequestError(f"--instance: X in {path} has T = 1 tokens a sample (T must be at least 2)")
-    step_size = float(arrays.pop("step_size")) if "step_size" in arrays else None
-    if step_size is not None and step_size <= 0.0:
-        raise RequestError(f"--instance: step_size in {path} is {step_size:g} (it must be greater than 0)")
-    notes = [f"{path.name}: ignored array(s) {', '.join(ignored)}"] if ignored else []
-    return Instance(**arrays, step_size=step_size), notes
+    step_size = take_step_size(path, arrays)
+    return Instance(**arrays, step_size=step_size), ignored_note(path, ignored)
 
 
 def save_instance(instance: Instance, path: Path) -> None:
     """Write an instance so that `load_instance` reads the same bits."""
-    arrays = {name: getattr(instance, name) for name in EXPECTED if getattr(instance, name) is not None}
-    with path.open("wb") as stream:
-        np.savez(stream, **arrays)
+    write_arrays(path, {name: getattr(instance, name) for name in EXPECTED})

@@ -15,7 +15,6 @@ for _inner in (
     kernels.drive,
     kernels.record,
     kernels.backward,
-    kernels.square_norm,
     kernels.descend,
     kernels.measure_state,
     kernels.measure_balance,
@@ -23,6 +22,9 @@ for _inner in (
     kernels.measure_change,
 ):
     register_jitable(_inner)
+
+# The one sum whose terms may be added in any order: a vector unit then takes several at once.
+register_jitable(fastmath={"reassoc"})(kernels.inner_product)
 
 # error_model="numpy": a division by zero gives inf, which the run reports, in place of a branch in every loop.
 _jit = njit(cache=True, error_model="numpy", nogil=True)

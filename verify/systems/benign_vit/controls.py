@@ -278,9 +278,9 @@ def _of_records(run: Scene) -> list[Control]:
             "definitions",
         ),
         control(
-            "norms-cut-to-blocks",
-            "squared norms without what is left after blocks of eight",
-            edit(kernels, "square_norm", "range(whole, row.shape[0])", "range(0)"),
+            "norms-cut-short",
+            "squared norms and overlaps without the last component",
+            edit(kernels, "inner_product", "range(left.shape[0])", "range(left.shape[0] - 1)"),
             "definitions",
         ),
         control(

@@ -216,22 +216,12 @@ def backward(token_at: Integers, labels: Array, step_size: float, work: Workspac
             value_direction[row] += weight * attended / tokens
 
 
-def square_norm(row: Array) -> float:
-    """Sum of squares in eight interleaved parts, which is a fixed order that a vector unit can follow."""
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
-    whole = row.shape[0] - row.shape[0] % 8
-    for c in range(0, whole, 8):
-        s0 += row[c] * row[c]
-        s1 += row[c + 1] * row[c + 1]
-        s2 += row[c + 2] * row[c + 2]
-        s3 += row[c + 3] * row[c + 3]
-        s4 += row[c + 4] * row[c + 4]
-        s5 += row[c + 5] * row[c + 5]
-        s6 += row[c + 6] * row[c + 6]
-        s7 += row[c + 7] * row[c + 7]
-    for c in range(whole, row.shape[0]):
-        s0 += row[c] * row[c]
-    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+def inner_product(left: Array, right: Array) -> float:
+    """Sum of products, in any order: the rounding that statements allow counts the terms alone."""
+    total = 0.0
+    for c in range(left.shape[0]):
+        total += left[c] * right[c]
+    return total
 
 
 def measure_state(states: Array, work: Workspace, norms: Norms, t: int) -> None:
@@ -240,13 +230,14 @@ def measure_state(states: Array, work: Workspace, norms: Norms, t: int) -> None:
     rows = states.reshape(2 * states.shape[0], rank)
     square = norms.square[t].reshape(rows.shape[0])
     for i in range(rows.shape[0]):
-        square[i] = square_norm(rows[i])
+        square[i] = inner_product(rows[i], rows[i])
     for n in range(samples):
         for i in range(places):
-            norms.query_drive[t, n, i] = np.sqrt(square_norm(work.query_drive[n, i]))
-            norms.key_drive[t, n, i] = np.sqrt(square_norm(work.key_drive[n, i]))
-        np.dot(work.queries[n], work.queries[n, 0], norms.query_overlap[t, n])
-        np.dot(work.keys[n], work.keys[n, 0], norms.key_overlap[t, n])
+            by_query, by_key = work.query_drive[n, i], work.key_drive[n, i]
+            norms.query_drive[t, n, i] = np.sqrt(inner_product(by_query, by_query))
+            norms.key_drive[t, n, i] = np.sqrt(inner_product(by_key, by_key))
+            norms.query_overlap[t, n, i] = inner_product(work.queries[n, i], work.queries[n, 0])
+            norms.key_overlap[t, n, i] = inner_product(work.keys[n, i], work.keys[n, 0])
     np.dot(rows, norms.directions, norms.probe[t].reshape(rows.shape[0], norms.directions.shape[1]))
 
 
@@ -303,7 +294,7 @@ def measure_change(difference: Array, norms: Norms, t: int) -> None:
     rows = difference.reshape(2 * tokens, width // 2)
     change = norms.change[t].reshape(2 * tokens)
     for i in range(2 * tokens):
-        change[i] = np.sqrt(square_norm(rows[i]))
+        change[i] = np.sqrt(inner_product(rows[i], rows[i]))
 
 
 def advance(

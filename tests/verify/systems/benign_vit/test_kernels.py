@@ -104,9 +104,10 @@ def test_attention_gradient_is_the_softmax_jacobian_times_values(
 
 
 @both_forms
-@given(row=st.integers(0, 40).flatmap(small))
-def test_square_norm(form: Any, row: np.ndarray) -> None:
-    assert_close(form(kernels.square_norm)(row), np.sum(row**2))
+@given(rows=st.integers(0, 40).flatmap(lambda width: small(2, width)))
+def test_inner_product(form: Any, rows: np.ndarray) -> None:
+    left, right = rows
+    assert_close(form(kernels.inner_product)(left, right), np.sum(left * right), terms=np.sum(np.abs(left * right)))
 
 
 @both_forms

@@ -18,6 +18,7 @@ from proofs.language.nodes import (
     SmoothFunction,
     Softmax,
     free_indices,
+    observables_in,
     on_increments,
 )
 
@@ -57,7 +58,7 @@ def define(observable: Any, expression: Any) -> None:
         raise refusal(f"definition of {target.name}", "it is part of the state: use update")
     if target.definition is not None:
         raise refusal(f"definition of {target.name}", f"it has one already ({target.place})")
-    if target.constant and any(not each.constant for each in formula.expression.atoms(Observable)):
+    if target.constant and any(not each.constant for each in observables_in(formula.expression)):
         raise refusal(f"definition of {target.name}", "it is constant but its definition is not")
     if target in observables_behind(formula.expression):
         raise refusal(f"definition of {target.name}", "it leads back to itself")
@@ -157,13 +158,13 @@ def value_parts(expression: Any) -> tuple[Any, ...]:
 def observables_behind(expression: Any) -> frozenset[Observable]:
     """The observables an expression names and, through their definitions, all that they are made of."""
     found: set[Observable] = set()
-    waiting = list(expression.atoms(Observable))
+    waiting = list(observables_in(expression))
     while waiting:
         observable = waiting.pop()
         if observable not in found:
             found.add(observable)
             if observable.definition is not None:
-                waiting.extend(observable.definition.expression.atoms(Observable))
+                waiting.extend(observables_in(observable.definition.expression))
     return frozenset(found)
 
 
@@ -178,13 +179,13 @@ def observables_needed(expression: Any, recorded: frozenset[str]) -> frozenset[O
     (frozenset({margin}), frozenset())
     """
     found: set[Observable] = set()
-    waiting, seen = list(expression.atoms(Observable)), set[Observable]()
+    waiting, seen = list(observables_in(expression)), set[Observable]()
     while waiting:
         observable = waiting.pop()
         if observable in seen or observable.name in recorded:
             continue
         seen.add(observable)
-        waiting.extend(each for part in observable.made_of for each in part.atoms(Observable))
+        waiting.extend(each for part in observable.made_of for each in observables_in(part))
         if not observable.made_of:
             found.add(observable)
     return frozenset(found)

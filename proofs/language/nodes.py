@@ -552,7 +552,9 @@ def free_indices(expression: Any) -> frozenset[Index]:
 @cache
 def observables_in(expression: Any) -> frozenset[Observable]:
     """The observables that an expression names, not those behind their definitions."""
-    return frozenset(expression.atoms(Observable))
+    if isinstance(expression, Observable):
+        return frozenset([expression])
+    return frozenset[Observable]().union(*map(observables_in, expression.args))
 
 
 def depends_on_step(expression: Any) -> bool:

@@ -158,7 +158,7 @@ def _sum_over(indices: Iterable[Index], expression: Any) -> Any:
 
 def _growth(error: Any) -> Any:
     """A bound on exp(error) - 1."""
-    return error * exp(error)
+    return error * exp(error, evaluate=False)
 
 
 def _relative_to(value: Any, error: Any) -> Any:

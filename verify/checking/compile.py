@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
+from threading import RLock
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -48,6 +50,12 @@ def compile_lemmas(lemmas: Iterable[Lemma], recorded: Iterable[str], events: Ite
     return Checker([lemma for lemma in lemmas if lemma.judged_in_a_run], frozenset(recorded), tuple(events))
 
 
+@lru_cache(maxsize=16)
+def compiled_once(lemmas: tuple[Lemma, ...], recorded: frozenset[str], events: tuple[Event, ...] = ()) -> Checker:
+    """The checker of statements, the same one for all runs of a process."""
+    return Checker(lemmas, recorded, events)
+
+
 class Checker:
     """Compiled statements, without data.
 
@@ -69,7 +77,9 @@ class Checker:
         self.scope = _scope(recorded, loops, analysis)
         self.loops = _sources(loops, self.scope)
         self.events = {event: self.scope.number(event) for event in events}
+        self._lock = RLock()
         self._programs: dict[tuple[Lemma, ...], Programs] = {}
+        self._bound_programs: dict[tuple[Claim, ...], Program] = {}
         self.given = {each.name: each for each in _uniquely_named(self.programs(self.lemmas).given)}
         self.needed_states = frozenset(name for name, each in self.given.items() if not each.constant)
         self.needed_constants = frozenset(name for name, each in self.given.items() if each.constant)
@@ -82,16 +92,21 @@ class Checker:
     def _recalling(self) -> Scope:
         return replace(self.scope, recalled=True)
 
-    def bound_program(self, claims: Sequence[Claim]) -> Program:
+    def bound_program(self, claims: tuple[Claim, ...]) -> Program:
         """The program that evaluates the rounding bounds of some claims after the statements were evaluated."""
-        together = [frozenset(claim.indices) for claim in claims]
-        return Program([self.bounds[claim] for claim in claims], self._recalling, together)
+        with self._lock:
+            if claims not in self._bound_programs:
+                together = [frozenset(claim.indices) for claim in claims]
+                bounds = [self.bounds[claim] for claim in claims]
+                self._bound_programs[claims] = Program(bounds, self._recalling, together)
+            return self._bound_programs[claims]
 
     def programs(self, lemmas: tuple[Lemma, ...]) -> Programs:
         """The programs of some of the lemmas, and of all events."""
-        if lemmas not in self._programs:
-            self._programs[lemmas] = Programs(self, lemmas)
-        return self._programs[lemmas]
+        with self._lock:
+            if lemmas not in self._programs:
+                self._programs[lemmas] = Programs(self, lemmas)
+            return self._programs[lemmas]
 
 
 class Programs:
@@ -379,9 +394,14 @@ class _Executable:
 
 def _function(source: str, name: str, names: Mapping[str, Any]) -> Callable[..., Any]:
     namespace: dict[str, Any] = {"np": np, **names}
-    exec(compile(source, f"<generated {name}>", "exec"), namespace)
+    exec(_code(source, name), namespace)
     function: Callable[..., Any] = namespace[name]
     return function
+
+
+@lru_cache(maxsize=256)
+def _code(source: str, name: str) -> CodeType:
+    return compile(source, f"<generated {name}>", "exec")
 
 
 @cache

@@ -13,7 +13,7 @@ from proofs.language.graph import earlier_events
 from proofs.language.recurrence import Member, recurrences_behind
 from proofs.language.statements import Claim
 from verify.checking.balls import Decider, Decision
-from verify.checking.compile import Session, compile_lemmas
+from verify.checking.compile import Session, compiled_once
 from verify.checking.outcome import Outcome, Place
 from verify.checking.snapshots import Snapshots, judged_in_full
 from verify.checking.verdicts import ClaimVerdict, Hypothesis, LemmaVerdict, Verdict
@@ -180,7 +180,7 @@ class Judge:
         }
         self.events = {event.name: None for event in events}
         self._snapshots = self._begin_snapshots()
-        return compile_lemmas(judged, recorded, events=events).start(self._constants)
+        return compiled_once(tuple(judged), recorded, tuple(events)).start(self._constants)
 
     def _begin_snapshots(self) -> Snapshots | None:
         """Make ready to judge in full what the run follows by a sample; `None` where nothing is, or it is refused."""

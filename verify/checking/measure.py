@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from proofs.language import Event, Lemma
-from verify.checking.compile import Checker
+from verify.checking.compile import compiled_once
 from verify.checking.outcome import Array, Outcome
 from verify.engines.stretch import Dynamics, Stretch
 from verify.systems.base import Prepared
@@ -57,7 +56,7 @@ class Measure:
     def __init__(
         self, lemmas: Sequence[Lemma], events: Sequence[Event], prepared: Prepared, watch: Sequence[str] = ()
     ) -> None:
-        checker = _compiled(tuple(lemmas), tuple(events), frozenset(prepared.dynamics.observables))
+        checker = compiled_once(tuple(lemmas), frozenset(prepared.dynamics.observables), tuple(events))
         self._session = checker.start(prepared.constants)
         self._watch = tuple(watch)
         self.events: dict[str, int | None] = {event.name: None for event in events}
@@ -108,12 +107,6 @@ class Measure:
     def sizes(self) -> dict[str, int]:
         """Sizes of the index sets by their names, once a stretch was seen."""
         return dict(self._session.sizes)
-
-
-@lru_cache(maxsize=16)
-def _compiled(lemmas: tuple[Lemma, ...], events: tuple[Event, ...], recorded: frozenset[str]) -> Checker:
-    """The checker of a set of statements: compiled once for all cells that a process measures."""
-    return Checker(lemmas, recorded, events)
 
 
 def _measured(outcome: Outcome, before: Measured | None) -> Measured | None:

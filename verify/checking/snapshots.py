@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from proofs.language import Event, Lemma
 from proofs.language.definitions import observables_behind
 from proofs.language.statements import Claim
-from verify.checking.compile import compile_lemmas
+from verify.checking.compile import compiled_once
 from verify.checking.outcome import Outcome
 from verify.engines.stretch import Dynamics, Stretch
 from verify.systems.base import InFull
@@ -41,7 +41,8 @@ class Snapshots:
     def __init__(self, in_full: InFull, lemmas: Sequence[Lemma]) -> None:
         self._observables = in_full.observables
         self._dynamics, constants = in_full.begin()
-        self._session = compile_lemmas(lemmas, self._dynamics.observables).start(constants)
+        checker = compiled_once(tuple(lemmas), frozenset(self._dynamics.observables))
+        self._session = checker.start(constants)
 
     def outcomes(self, stretch: Stretch, dynamics: Dynamics) -> Iterator[Outcome]:
         """What the claims come to at the snapshots of a stretch; each is to be looked at before the next."""

@@ -360,9 +360,9 @@ class Judge:
     @staticmethod
     def _seen_before(outcome: Outcome, stretch: Stretch) -> int:
         """1 if the claim applied at the state that this stretch shares with the one before it."""
-        if stretch.first == 0 or outcome.claim.on_increments or not len(outcome.steps):
+        if stretch.first == 0 or outcome.claim.on_increments or outcome.first_step != stretch.first:
             return 0
-        return int(outcome.steps[0] == stretch.first and bool(np.any(outcome.applies[0])))
+        return int(outcome.applies_at_first)
 
     def verdicts(self) -> list[LemmaVerdict]:
         """What was found of every statement, in the order of the statements."""

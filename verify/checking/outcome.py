@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any, overload
 
 import numpy as np
@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from proofs.language.nodes import Index
 from proofs.language.statements import Claim, Lemma
 from verify.checking.run import RELATIONS
+from verify.checking.sweeps import SMALLEST, largest, swept_equality, swept_inequality, takes
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-
-_SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
 
 
 def taken(array: Any, axes: Mapping[Index, int], indices: Sequence[Index]) -> Array:
@@ -54,6 +53,10 @@ class Sides:
     def holds(self) -> Bools:
         """Where the relation holds in float64."""
         return np.asarray(RELATIONS[self.relation](self.lhs, self.rhs))
+
+
+def _below(known: float | None) -> float:
+    return np.inf if known is None else known
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,13 @@ class Outcome:
         return np.asarray(self._steps_first(np.True_ if applying is None else applying))
 
     @property
+    def applies_at_first(self) -> bool:
+        """Whether it applies to some element at its first step."""
+        if 0 in self._shape:
+            return False
+        return self._applying is None or bool(self._applying[..., 0].any())
+
+    @property
     def hypothesis_margins(self) -> list[Array]:
         """The margins of the lemma's hypotheses."""
         return [self._steps_first(sides.margin) for sides in self.given]
@@ -159,7 +169,7 @@ class Outcome:
     @cached_property
     def _applying(self) -> Bools | None:
         masks = [each.holds for each in self.given] + ([] if self.where is None else [self.where])
-        return np.logical_and.reduce(np.broadcast_arrays(*masks)) if masks else None
+        return reduce(np.logical_and, masks) if masks else None
 
     def _steps_first(self, array: Any) -> Any:
         return np.moveaxis(np.broadcast_to(array, self._shape), -1, 0)
@@ -167,15 +177,14 @@ class Outcome:
     def tally(self, known: float | None = None) -> Tally:
         """Sum up the stretch, evaluating the rounding bound only where cheaper bounds leave a doubt.
 
-        `known` is a relative margin seen before; where all of an inequality's are certainly larger, `worst`
-        is left out, which saves most of the work.
+        `known` is a relative margin seen before; where none is smaller, `worst` may be left out.
         """
         with np.errstate(all="ignore"):
             checked = self._checked_steps()
             if checked == 0:
                 return Tally(checked_steps=0)
             if self.claim.relation == "==":
-                return self._tally_equality(checked)
+                return self._tally_equality(checked, known)
             return self._tally_inequality(checked, known)
 
     def _checked_steps(self) -> int:
@@ -190,40 +199,55 @@ class Outcome:
         smaller, larger = self.sides.lhs, self.sides.rhs
         if self.claim.relation in (">=", ">"):
             smaller, larger = larger, smaller
-        low, high = float(np.min(larger)), float(np.max(smaller))
-        size = max(abs(low), abs(np.max(larger))) + max(abs(high), abs(np.min(smaller)))
-        if known is not None and low - high > max(self.ceiling(), known * size):
-            return Tally(checked)
+        if takes(self._shape):
+            swept = swept_inequality(smaller, larger, self._applying, self._shape, _below(known))
+            if swept.clear and (known is not None or swept.place) and swept.least > self.ceiling():
+                return Tally(checked, self._swept_place(swept.place, swept.relative))
         margin = self.sides.margin
-        least = float(np.min(self._only_applying(margin, np.inf)))
-        if known is not None and least > max(self.ceiling(), known * size):
-            return Tally(checked)
         scale = np.abs(smaller) + np.abs(larger)
-        scale += _SMALLEST
+        scale += SMALLEST
         relative = self._only_applying(margin / scale, np.inf)
-        worst = self.place(np.unravel_index(np.argmin(relative), relative.shape), relative)
-        if least > self.ceiling():
-            return Tally(checked, worst)
+        worst = self._least(relative)
         bound = self.bound()
         certain = self._only_applying(margin > bound, True)
         violated = self._only_applying(margin < -bound, False)
         return Tally(checked, worst, self._first(violated, relative), self._all(~certain & ~violated, relative))
 
-    def _tally_equality(self, checked: int) -> Tally:
-        largest = [float(np.max(self._only_applying(size, 0.0))) for size in self.sizes]
-        smallest = min((size for size in largest if size > 0), default=0.0)
+    def _tally_equality(self, checked: int, known: float | None) -> Tally:
+        sizes = [self._largest(size) for size in self.sizes]
+        smallest = min((size for size in sizes if size > 0), default=0.0)
         tolerance = self.tolerance(smallest)
+        if takes(self._shape, len(self.sizes)):
+            applying, shape = self._applying, self._shape
+            swept = swept_equality(
+                self.sides.lhs, self.sides.rhs, self.sizes, tolerance, applying, shape, _below(known)
+            )
+            if swept.clear and (known is not None or swept.place):
+                worst = self._swept_place(swept.place, swept.relative)
+                return Tally(checked, worst, resolution=swept.widest / smallest if smallest else None)
         distance = -self.sides.margin
         # Where states have left float64 there is no tolerance, and nothing is decided.
-        known = np.isfinite(tolerance)
-        undecided = bool(np.any(self._only_applying(~known, False)))
-        violated = self._only_applying(~(distance <= tolerance) & known, False)
-        scale = sum(self.sizes, np.float64(_SMALLEST))
+        finite = np.isfinite(tolerance)
+        undecided = bool(np.any(self._only_applying(~finite, False)))
+        violated = self._only_applying(~(distance <= tolerance) & finite, False)
+        scale = sum(self.sizes, np.float64(SMALLEST))
         relative = self._only_applying((tolerance - distance) / scale, np.inf)
-        worst = self.place(np.unravel_index(np.argmin(relative), relative.shape), relative)
+        worst = self._least(relative)
         widest = float(np.max(self._only_applying(tolerance, 0.0)))
         resolution = np.inf if undecided else widest / smallest if smallest else None
         return Tally(checked, worst, self._first(violated, relative), (), resolution)
+
+    def _largest(self, size: Array) -> float:
+        if takes(self._shape):
+            return largest(size, self._applying, self._shape)
+        return float(np.max(self._only_applying(size, 0.0)))
+
+    def _least(self, relative: Array) -> Place:
+        place = np.unravel_index(np.argmin(relative), relative.shape)
+        return self.place(place, float(relative[place]))
+
+    def _swept_place(self, place: Sequence[int] | None, relative: float) -> Place | None:
+        return None if place is None else self.place(place, relative)
 
     def _only_applying(self, array: Any, otherwise: Any) -> Any:
         array = np.broadcast_to(array, self._shape)
@@ -242,8 +266,8 @@ class Outcome:
         places = np.argwhere(found)
         return Places(self, places[np.argsort(relative[found], kind="stable")], relative)
 
-    def place(self, place: Sequence[Any], relative: Array) -> Place:
-        """The element at a place of the arrays: its indices, then its step counted from the first."""
+    def place(self, place: Sequence[Any], relative: float) -> Place:
+        """The element at a place of the arrays, its indices, then its step counted from the first."""
 
         def at(array: Array) -> float:
             inside = (0 if size == 1 else int(at) for size, at in zip(array.shape, place, strict=True))
@@ -255,7 +279,7 @@ class Outcome:
             lhs=at(self.sides.lhs),
             rhs=at(self.sides.rhs),
             margin=at(self.sides.margin),
-            relative_margin=at(relative),
+            relative_margin=relative,
         )
 
 
@@ -277,4 +301,5 @@ class Places(Sequence[Place]):
     def __getitem__(self, number: int | slice) -> "Place | Places":
         if isinstance(number, slice):
             return Places(self._outcome, self._places[number], self._relative)
-        return self._outcome.place(self._places[number], self._relative)
+        place = self._places[number]
+        return self._outcome.place(place, float(self._relative[tuple(place)]))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from math import cosh as real_cosh
 from math import exp as real_exp
 from math import expm1 as real_expm1
-from math import inf, isnan
+from math import inf
 from math import log as real_log
 from math import log1p as real_log1p
 from math import sinh as real_sinh
@@ -27,16 +27,25 @@ def point(value: float) -> Range:
 def plus(one: Range, other: Range) -> Range:
     """The range of a sum."""
     low, high = one[0] + other[0], one[1] + other[1]
-    return EVERYTHING if isnan(low) or isnan(high) else (low, high)
+    return (low, high) if low == low and high == high else EVERYTHING
 
 
 def times(one: Range, other: Range) -> Range:
     """The range of a product."""
-    if one[0] >= 0 and other[0] >= 0:
-        low, high = one[0] * other[0], one[1] * other[1]
-        return EVERYTHING if isnan(low) or isnan(high) else (low, high)
-    corners = [a * b for a in one for b in other]
-    return EVERYTHING if any(map(isnan, corners)) else (min(corners), max(corners))
+    low, high = one
+    least, most = other
+    if low >= 0.0:
+        # Every run asks for thousands of products, most of them of what is not negative.
+        bottom, top = (low if least >= 0.0 else high) * least, (high if most >= 0.0 else low) * most
+    elif high <= 0.0:
+        bottom, top = (low if most >= 0.0 else high) * most, (high if least >= 0.0 else low) * least
+    elif least >= 0.0:
+        bottom, top = low * most, high * most
+    elif most <= 0.0:
+        bottom, top = high * least, low * least
+    else:
+        bottom, top = min(low * most, high * least), max(low * least, high * most)
+    return (bottom, top) if bottom == bottom and top == top else EVERYTHING
 
 
 def repeated(one: Range, count: float) -> Range:

@@ -33,7 +33,7 @@ SHARP = 2.0**-10
 """A tolerance of an equality is fine enough if the smallest term is a thousand times larger."""
 
 OFTEN = 3
-"""Claims whose bounds were asked for on so many stretches have them evaluated together: they share much."""
+"""Claims whose bounds were asked for on so many stretches in a row have them evaluated together: they share much."""
 
 _ARRAY_FUNCTIONS = {
     name: getattr(arrays, name) for name in ("power", "logistic", "softplus", "softmax", "extreme", "flattened")
@@ -208,7 +208,8 @@ class Session:
         self.run = Run(checker.loops)
         self._problem = _Problem(checker.given.values(), constants)
         self._executables: dict[Program | tuple[Claim, ...], _Executable] = {}
-        self._asked: Counter[Claim] = Counter()
+        self._asked: set[Claim] = set()
+        self._in_a_row: Counter[Claim] = Counter()
         self._bounds: dict[Claim, Array] = {}
         self.programs = checker.programs(checker.lemmas)
         self.blunt: set[Claim] = set()
@@ -224,6 +225,8 @@ class Session:
         states = _States(self.checker.given.values(), stretch)
         self._problem.learn(states)
         self.run.begin(first_step, states.increments)
+        self._in_a_row = Counter({claim: self._in_a_row[claim] for claim in self._asked})
+        self._asked = set()
         self._bounds = {}
         self.programs = self.checker.programs(tuple(lemma for lemma in self.checker.lemmas if not self._is_over(lemma)))
         return Result(self, states, self._execute(self.programs.program, states))
@@ -236,9 +239,11 @@ class Session:
 
     def bound(self, claim: Claim, states: _States) -> Array:
         """The rounding bound of a claim on the stretch last evaluated: an axis per index, then the step."""
+        if claim not in self._asked:
+            self._asked.add(claim)
+            self._in_a_row[claim] += 1
         if claim not in self._bounds:
-            self._asked[claim] += 1
-            often = tuple(each for each in self.programs.bounds if self._asked[each] >= OFTEN)
+            often = tuple(each for each in self.programs.bounds if self._in_a_row[each] >= OFTEN)
             claims = often if claim in often else (claim,)
             bounds = self._execute(claims, states)
             axes = self._executables[claims].program.axes

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from proofs.language.nodes import Index
 from proofs.language.statements import Claim, Lemma
 from verify.checking.run import RELATIONS
-from verify.checking.sweeps import SMALLEST, largest, swept_equality, swept_inequality, takes
+from verify.checking.sweeps import SMALLEST, exceeds, largest, swept_equality, swept_inequality, takes
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -200,8 +200,13 @@ class Outcome:
         if self.claim.relation in (">=", ">"):
             smaller, larger = larger, smaller
         if takes(self._shape):
-            swept = swept_inequality(smaller, larger, self._applying, self._shape, _below(known))
-            if swept.clear and (known is not None or swept.place) and swept.least > self.ceiling():
+            applying, shape = self._applying, self._shape
+            swept = swept_inequality(smaller, larger, applying, shape, _below(known))
+            if (
+                swept.clear
+                and (known is not None or swept.place)
+                and (swept.least > self.ceiling() or exceeds(smaller, larger, self.bound(), applying, shape))
+            ):
                 return Tally(checked, self._swept_place(swept.place, swept.relative))
         margin = self.sides.margin
         scale = np.abs(smaller) + np.abs(larger)

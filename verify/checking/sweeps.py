@@ -74,6 +74,17 @@ def swept_inequality(
     return SweptInequality(clear, least, relative, _place(place, shape) if found else None)
 
 
+def exceeds(smaller: Array, larger: Array, bound: Array, applying: Bools | None, shape: tuple[int, ...]) -> bool:
+    """Whether every margin `larger - smaller` is above its bound where the claim applies.
+
+    Examples:
+        >>> exceeds(np.array([1.0, 3.0]), np.array([4.0]), np.array([2.0, 0.5]), None, (2,))
+        True
+    """
+    found: bool = _jitted().exceeds(_padded(smaller), _padded(larger), _padded(bound), _mask(applying), _sizes(shape))
+    return found
+
+
 def swept_equality(
     lhs: Array,
     rhs: Array,
@@ -178,6 +189,27 @@ def sweep_inequality(
     return True, least, best, found
 
 
+def all_exceed(smaller: Array, larger: Array, bound: Array, applying: Bools, shape: tuple[int, ...]) -> bool:
+    """Whether every margin is above its bound where the claim applies."""
+    steps = shape[4]
+    low, high, least = np.empty(steps), np.empty(steps), np.empty(steps)
+    applies = np.empty(steps, dtype=np.bool_)
+    for i in range(shape[0]):
+        for j in range(shape[1]):
+            for k in range(shape[2]):
+                for l in range(shape[3]):
+                    copy_row(low, row(smaller, i, j, k, l))
+                    copy_row(high, row(larger, i, j, k, l))
+                    copy_row(least, row(bound, i, j, k, l))
+                    copy_row(applies, row(applying, i, j, k, l))
+                    certain = 0
+                    for t in range(steps):
+                        certain += (not applies[t]) | (high[t] - low[t] > least[t])
+                    if certain < steps:
+                        return False
+    return True
+
+
 def sweep_equality(
     lhs: Array,
     rhs: Array,
@@ -253,6 +285,7 @@ def largest_applying(array: Array, applying: Bools, shape: tuple[int, ...]) -> f
 
 class _Jitted(NamedTuple):
     inequality: Callable[..., tuple[bool, float, float, bool]]
+    exceeds: Callable[..., bool]
     equality: Callable[..., tuple[bool, float, float, bool]]
     largest: Callable[..., float]
 
@@ -277,6 +310,7 @@ def _jitted() -> _Jitted:
 
     return _Jitted(
         jit(sweep_inequality, array, array, applying, shape, *seen),
+        jit(all_exceed, array, array, array, applying, shape),
         jit(sweep_equality, array, array, terms, size, array, applying, shape, *seen),
         jit(largest_applying, array, applying, shape),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cache, cached_property, reduce
 from typing import Any, overload
 
 import numpy as np
@@ -22,12 +22,20 @@ def taken(array: Any, axes: Mapping[Index, int], indices: Sequence[Index]) -> Ar
     array = np.asarray(array)
     if array.ndim <= 1:
         return np.reshape(array, (1,) * len(indices) + (-1,))
-    wanted = [axes.get(index) for index in indices]
-    array = array[tuple(slice(None) if axis in wanted else 0 for axis in range(array.ndim - 1))]
+    selection, order, expansion = _layout(array.ndim, tuple(axes.get(index) for index in indices))
+    return np.asarray(array[selection].transpose(order)[expansion])
+
+
+@cache
+def _layout(dimensions: int, wanted: tuple[int | None, ...]) -> tuple[tuple[Any, ...], list[int], tuple[Any, ...]]:
+    """How an array gets the wanted axes (`None`: a new one) and then its last: what is taken, in which order."""
     present = sorted(axis for axis in wanted if axis is not None)
     order = [present.index(axis) for axis in wanted if axis is not None]
-    array = array.transpose([*order, len(order)])
-    return np.asarray(array[tuple(None if axis is None else slice(None) for axis in wanted)])
+    return (
+        tuple(slice(None) if axis in wanted else 0 for axis in range(dimensions - 1)),
+        [*order, len(order)],
+        tuple(None if axis is None else slice(None) for axis in wanted),
+    )
 
 
 @dataclass(frozen=True)

@@ -62,12 +62,16 @@ class Plant:
     @contextmanager
     def planted(self) -> Iterator[None]:
         """Plant it; what was there comes back whatever happens."""
+        from verify.checking.compile import compiled_once
+
         original = inspect.getattr_static(self.owner, self.name)
         setattr(self.owner, self.name, self.make(getattr(self.owner, self.name)))
+        compiled_once.cache_clear()  # statements compiled without the error must not hide it, nor outlive it with it
         try:
             yield
         finally:
             setattr(self.owner, self.name, original)
+            compiled_once.cache_clear()
 
 
 @contextmanager

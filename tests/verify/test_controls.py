@@ -16,7 +16,7 @@ from scipy import stats
 
 from proofs.benign_vit import symbols
 from proofs.language import Observable
-from verify.checking.compile import Result
+from verify.checking.compile import Result, compiled_once
 from verify.checking.run import Run
 from verify.controls import Control, Finding, Plant, edit, edited, run_controls
 from verify.report.controls import print_controls
@@ -113,6 +113,15 @@ def test_a_check_that_fails_without_the_error_catches_nothing(monkeypatch: pytes
     (found,) = run_controls(of([control(2, "one")]))
     assert not found.caught
     assert found.verdict == "4 without the error too"
+
+
+def test_statements_compiled_before_do_not_hide_an_error_nor_does_it_outlive_itself() -> None:
+    before = compiled_once((), frozenset())
+    assert compiled_once((), frozenset()) is before
+    with Plant(NUMBERS, "number", lambda _: 2).planted():
+        within = compiled_once((), frozenset())
+        assert within is not before
+    assert compiled_once((), frozenset()) is not within
 
 
 def test_what_was_there_comes_back_after_an_exception() -> None:

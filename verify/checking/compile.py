@@ -52,7 +52,7 @@ def compile_lemmas(lemmas: Iterable[Lemma], recorded: Iterable[str], events: Ite
 
 @lru_cache(maxsize=16)
 def compiled_once(lemmas: tuple[Lemma, ...], recorded: frozenset[str], events: tuple[Event, ...] = ()) -> Checker:
-    """The checker of statements, the same one for all runs of a process."""
+    """The checker of statements, the same one for all runs of a process: what they are made of does not change."""
     return Checker(lemmas, recorded, events)
 
 

@@ -12,6 +12,8 @@ from hypothesis.extra.numpy import arrays
 from verify.checking import sweeps
 from verify.checking.sweeps import SMALLEST, exceeds, largest, swept_equality, swept_inequality, takes
 
+pytestmark = pytest.mark.kernels
+
 PLAIN = sweeps._Jitted(sweeps.sweep_inequality, sweeps.all_exceed, sweeps.sweep_equality, sweeps.largest_applying)
 VALUES = st.sampled_from([-3.0, -1.0, -0.25, 0.0, 1e-300, 0.5, 1.0, 2.0, 1e300])
 

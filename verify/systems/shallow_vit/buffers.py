@@ -9,7 +9,9 @@ def pattern_workspace(dimension: int, neurons: int, at_once: int) -> Workspace:
     """The buffers of one step where slots are patterns, for so many samples looked at together."""
     rows = at_once * dimension
     hidden, gate = np.empty((rows, neurons)), np.empty((rows, neurons))
-    of_tokens = {name: np.empty((0, 0)) for name in (*_INNER, *_COLUMNS, "outer_move", "mixed", "value_effect")}
+    of_tokens = {
+        name: np.empty((0, 0)) for name in (*_INNER, *_COLUMNS, "tokens", "outer_move", "mixed", "value_effect")
+    }
     return Workspace(
         **_shared(dimension, at_once, at_once),
         **_maps(dimension, neurons),
@@ -46,6 +48,7 @@ def token_workspace(weights: Weights, neurons: int, slots: int, at_once: int) ->
         mixed=np.empty((width, slots)) if through_outer else hidden,
         value_effect=np.empty((width, slots)) if through_outer else gate,
         outer_move=np.empty_like(weights.W_O),
+        tokens=np.empty((slots, dimension)),
     )
 
 

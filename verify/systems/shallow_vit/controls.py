@@ -166,14 +166,14 @@ def _of_gradients(run: Scene, noisy: Scene, gradients: Look) -> list[Control]:
         Control(
             "tokens-know-their-place",
             "a little of the place is added to every token",
-            edit(kernels, "meet", "tokens.T", PLACES),
+            edit(kernels, "meet", "copy(tokens", PLACES),
             "closed-recursion",
             noisy.look,
         ),
     ]
 
 
-PLACES = "tokens.T + 0.01 * np.arange(len(tokens))"
+PLACES = "copy(tokens + 0.01 * np.arange(len(tokens))[:, None]"
 
 
 def _of_training(run: Scene) -> list[Control]:

@@ -70,11 +70,11 @@ class Workspace(NamedTuple):
     `effect_drive` K^T (D, m).
 
     Samples with tokens of their own are looked at one by one, and queries stand in columns: `attention`, `token_effect`
-    (1, S, S) and `score`, `score_pull` are (key, query), `hidden`, `gate` (m, S). E being the rows of W_V and G those of
-    W_Q: `queries`, `query_pull` (G, S), `keys`, `key_pull` (G, S), `values`, `value_pull` (E, S) are parts of `columns`,
-    `pulls`, as the weights are of `inner`, `inner_move`, `inner_drive` (2 G + E, D), and keys are on their own (D, S)
-    where W_K is the identity; `mixed`, `value_effect` (E, S), which are `hidden`, `gate` where W_O is the identity;
-    `outer_move` (m, E); `largest`, `total` (S,).
+    (1, S, S) and `score`, `score_pull` are (key, query), `hidden`, `gate` are (m, S). E being the rows of W_V and G
+    those of W_Q, `inner`, `inner_move`, `inner_drive` (2 G + E, D) stack W_Q, W_K, W_V or their derivatives; `queries`,
+    `keys` (G, S), `values` (E, S) are parts of `columns`, `query_pull`, `key_pull`, `value_pull` of `pulls`; `mixed`,
+    `value_effect` are (E, S), `outer_move` (m, E), `tokens` (S, D), `largest`, `total` (S,). Where W_K is the identity,
+    it is not in the stacks and `keys` are (D, S); where W_O is, `mixed` is `hidden` and `value_effect` is `gate`.
     """
 
     score_map: Array
@@ -90,6 +90,7 @@ class Workspace(NamedTuple):
     active: Array
     score: Array
     score_pull: Array
+    tokens: Array
     inner: Array
     inner_move: Array
     inner_drive: Array
@@ -291,8 +292,9 @@ def drive(samples: Samples, chosen: Integers, batch_weight: Array, readout: Arra
     return loss
 
 
-# Samples with tokens of their own: products go through the rows of W_K and W_V, which are fewer than the tokens. Queries
-# stand in columns, so that loops over them need no sums of their own and become vector instructions.
+# Samples with tokens of their own: products go through the rows of W_K and W_V, which are fewer than the tokens.
+# Queries stand in columns: sums over keys or neurons then run over rows, and loops over queries become vector
+# instructions without a change in the order of any sum.
 
 LOG2_E = 1.4426950408889634
 LOG_2_HIGH, LOG_2_LOW = 0.6931471803691238, 1.9082149292705877e-10
@@ -376,9 +378,10 @@ def unstack(inner: Array, weights: Weights) -> None:
 
 def meet(tokens: Array, weights: Weights, work: Workspace) -> None:
     """Keys, queries and values of a sample's tokens (S, D)."""
-    np.dot(work.inner, tokens.T, work.columns)
+    copy(tokens, work.tokens)  # a product fetches them from memory more slowly
+    np.dot(work.inner, work.tokens.T, work.columns)
     if not weights.W_K.size:
-        transpose(tokens, work.keys)
+        transpose(work.tokens, work.keys)
 
 
 def forward_tokens(samples: Samples, tokens: Array, n: int, weights: Weights, readout: Array, work: Workspace) -> float:
@@ -419,10 +422,8 @@ def pull_scores(attention: Array, token_effect: Array, mean_effect: Array, score
             score_pull[j, i] = attention_gradient(attention[j, i], token_effect[j, i], mean_effect[i])
 
 
-def backward_tokens(
-    tokens: Array, query_weight: Array, push: float, weights: Weights, work: Workspace, gradients: Weights
-) -> None:
-    """Add the part of a sample (tokens (S, D)) to `work.inner_drive` and to the gradient by W_O; after its forward pass.
+def backward_tokens(query_weight: Array, push: float, weights: Weights, work: Workspace, gradients: Weights) -> None:
+    """Add the part of a sample to `work.inner_drive` and to the gradient by W_O, after its forward pass.
 
     These are minus the gradients of the batch loss.
     """
@@ -433,7 +434,7 @@ def backward_tokens(
     if weights.W_K.size:
         np.dot(work.queries, work.score_pull.T, work.key_pull)
     np.dot(work.value_effect, work.attention[0].T, work.value_pull)
-    np.dot(work.pulls, tokens, work.inner_move)
+    np.dot(work.pulls, work.tokens, work.inner_move)
     add(work.inner_drive, work.inner_move, 1.0)
     if weights.W_O.size:
         np.dot(work.gate, work.mixed.T, work.outer_move)
@@ -461,7 +462,7 @@ def drive_tokens(
         loss += judge(samples, chosen, batch_weight, k, work)
         if work.active[k] > 0.0:
             push = push_of(samples, chosen, batch_weight, k, work)
-            backward_tokens(tokens[n], samples.query_weight[n], push, weights, work, gradients)
+            backward_tokens(samples.query_weight[n], push, weights, work, gradients)
     unstack(work.inner_drive, gradients)
     return loss
 

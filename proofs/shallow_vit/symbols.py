@@ -637,16 +637,21 @@ token_null = _number("token_null", "1 where some unit vector is orthogonal to al
 difference_null = _number(
     "difference_null", "1 where some unit vector is orthogonal to all differences of a sample's tokens"
 )
+head_null = _number(
+    "head_null",
+    "1 where some unit vector is orthogonal to all queries and to all differences of a sample's keys at the start, and"
+    " not to all keys",
+)
 pattern_sum = _number(
     "pattern_sum", "1 where all tokens of a sample have one inner product with the sum of the patterns"
 )
 
 
 def _seen(
-    name: str, matrix: str, row: IndexSet, direction: str, norm: Any, square: Observable, step: Any, doubt: Any
+    name: str, matrix: str, row: IndexSet, direction: str, norm: Any, square: Any, step: Any, doubt: Any
 ) -> Observable:
     """A weight times a fixed direction that its steps do not change; `doubt` is what rounding adds in a step."""
-    over_rows = {VALUE_AXIS: u, HEAD_AXIS: h}[row]
+    over_rows = {VALUE_AXIS: u, HEAD_AXIS: h, TOKEN_PROBE: zd}[row]
     observable = Observable(name, row, words=f"{matrix} times {direction}")
     rounding(observable[over_rows], norm * (product_operations * EPSILON * sqrt(square) + step * doubt))
     return observable
@@ -660,4 +665,18 @@ query_outside = _seen(
     "query_outside", "W_Q", HEAD_AXIS, "token_null", 1, query_square, attention_step_size, _query_doubt
 )
 key_outside = _seen("key_outside", "W_K", HEAD_AXIS, "difference_null", 1, key_square, attention_step_size, _key_doubt)
+# The part of W_Q alone is 0 and would resolve no error: sum and difference with that of W_K rest where both do.
+head_sum_beyond, head_difference_beyond = (
+    _seen(
+        f"head_{name}_beyond",
+        f"the {name} of W_K and W_Q along a probe",
+        TOKEN_PROBE,
+        "the unit vector of head_null",
+        token_probe_norm[zd],
+        key_square + query_square,
+        attention_step_size,
+        _key_doubt + _query_doubt,
+    )
+    for name in ("sum", "difference")
+)
 key_sum = _seen("key_sum", "W_K", HEAD_AXIS, "pattern_sum", sqrt(patterns), key_square, attention_step_size, _key_doubt)

@@ -226,6 +226,12 @@ def _of_training(run: Scene) -> list[Control]:
             edit(kernels, "descend", "    add(weights.W_Q", "    weights.W_K[0] += 1e-6\n    add(weights.W_Q"),
             "key-sum-conserved",
         ),
+        control(
+            "queries-leave-their-span",
+            "all queries move by a little more in one direction",
+            edit(kernels, "descend", "    add(weights.W_Q", "    weights.W_Q[0] += 1e-6\n    add(weights.W_Q"),
+            "moves-in-head-span",
+        ),
     ]
 
 

@@ -319,7 +319,7 @@ def _cost(instance: Instance, batch: int, gram: bool) -> float:
         return float(min(batch, samples) * a_sample + step)
     heads = len(instance.W_K)
     a_sample = 2.0 * tokens * dimension * (2.0 * heads + value_width) + 3.0 * tokens**2 * (heads + value_width)
-    return float(min(batch, samples) * (a_sample + 4.0 * tokens * value_width * neurons))
+    return float(min(batch, samples) * (a_sample + 3.0 * tokens * value_width * neurons))
 
 
 def _relevant_slots(instance: Instance, samples: Samples, slot_of: Integers) -> Array:

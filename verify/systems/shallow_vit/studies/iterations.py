@@ -108,9 +108,9 @@ def _steps(name: str, rows: Sequence[Row]) -> Sheet:
     return Sheet(f"Steps, {name}", ("alpha", "mean and range"), lines)
 
 
-# Seven seeds left the exponent from aligned starts known to 0.08, so that its stated range of 0.1 about 1 was missed in
-# two of three repeats. Its standard error, 0.028 there, is 0.0166 with twenty: an exponent within 0.02 of 1 is then
-# found inside with probability 0.95.
+# Seven seeds left the exponent from aligned starts known to 0.08, too little for its stated range of 0.1 about 1. Its
+# standard error, 0.025 there, is 0.015 with twenty: an exponent within 0.025 of 1 is then found in the range with
+# probability 0.97.
 ITERATIONS = Study(
     name="iterations",
     words="how the steps to a small loss grow as relevant tokens become rare, with trained and with frozen attention",

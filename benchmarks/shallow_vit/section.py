@@ -37,8 +37,8 @@ often each pattern occurs, and the other engines count equal tokens. With noise 
 
 No two tokens are equal, so nothing can be counted once for many. These products are left. Not among them are products
 with P = W_K^T W_Q or R = W_O W_V, as all gradients go through the rows of the weights, and effects of tokens in the
-forward pass, as outputs are read off hidden units. Inner products X^T X of tokens save none: weights move by them only
-if they are written as combinations of all N L tokens seen so far.
+forward pass, as outputs are read off hidden units. Inner products X^T X of tokens save none: weights written through
+them are combinations of all N L = {tokens:,} tokens, far more than the d = {dimension} columns that they replace.
 
 {count}
 Times {batch} samples, at this processor's float64 peak ({peak:.1f} billion multiplications with additions a second in
@@ -83,6 +83,8 @@ def measure(tell: Callable[[str], None]) -> str:
         targets=report.targets(outcomes),
         count=floor.count(NOISY),
         batch=NOISY.B,
+        tokens=NOISY.N * NOISY.L,
+        dimension=NOISY.d,
         peak=rate / 1e9,
         floor=tables.time(least),
         floor_times=Spread.of(noisy.seconds_of(AUTOGRAD)).median / least,

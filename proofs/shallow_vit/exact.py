@@ -33,7 +33,10 @@ from proofs.shallow_vit.symbols import (
     h,
     has_key,
     head_balance,
+    head_difference_beyond,
     head_drift,
+    head_null,
+    head_sum_beyond,
     hidden_move,
     hidden_step,
     i,
@@ -228,6 +231,17 @@ keys_move_in_differences = Lemma(
     claim=Claim(after(key_outside[h]), "==", key_outside[h], where=difference_null),
     source=Derived(PROOFS + "#spans"),
     rests_on=[softmax_jacobian],
+    proof=ByHand(PROOFS + "#spans"),
+)
+
+moves_in_head_span = Lemma(
+    words="W_K and W_Q never move along heads orthogonal to all queries and to differences of keys at the start.",
+    claims=[
+        Claim(after(head_sum_beyond[zd]), "==", head_sum_beyond[zd], where=head_null),
+        Claim(after(head_difference_beyond[zd]), "==", head_difference_beyond[zd], where=head_null),
+    ],
+    source=Derived(PROOFS + "#spans"),
+    rests_on=[moves_in_token_span, keys_move_in_differences],
     proof=ByHand(PROOFS + "#spans"),
 )
 

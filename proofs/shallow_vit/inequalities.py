@@ -121,6 +121,7 @@ drives_bounded = Lemma(
         Claim(hidden_drive_size, "<=", _reach * active_share),
         Claim(score_drive_size, "<=", Rational(1, 4) * _reach * token_diameter**2 * _gain * active_share),
     ],
+    given=[Claim(active_share, ">", 0)],
     rests_on=[softmax_jacobian],
     **_here("growth"),
 )

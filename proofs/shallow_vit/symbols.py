@@ -12,7 +12,7 @@ are seen along fixed *probes*; with the unit vectors for probes that is every en
 """
 
 from collections.abc import Callable
-from itertools import count
+from dataclasses import dataclass
 from typing import Any
 
 from sympy import Abs, Max, Min, exp, sqrt
@@ -65,17 +65,30 @@ def _number(name: str, words: str, symbol: str | None = None) -> Observable:
     return Observable(name, constant=True, nonnegative=True, symbol=symbol, words=words)
 
 
-Vector = Callable[[Any], Any]
-"""A vector as a function of its index."""
+@dataclass(frozen=True)
+class Vector:
+    """A vector as a function of its index, and how many sums stand inside one another in an entry."""
 
-_fresh = count()
+    entry: Callable[[Any], Any]
+    sums: int = 0
+
+    def __call__(self, row: Any) -> Any:
+        """The entry at an index."""
+        return self.entry(row)
+
+
+_LETTERS = {index.ranges_over: index.name for index in (c, r, u, h)}
 
 
 def _apply(matrix: Observable, vector: Vector, turned: bool = False) -> Vector:
-    """A matrix, or its transpose, times a vector."""
+    """A matrix, or its transpose, times a vector.
+
+    Sums take the letter of their axis, numbered from the innermost one, 2, on: the letter alone is that of the entry.
+    """
     rows, columns = matrix.index_sets
-    k = Index(f"k{next(_fresh)}", rows if turned else columns)
-    return lambda row: Total((matrix[k, row] if turned else matrix[row, k]) * vector(k), k)
+    axis = rows if turned else columns
+    k = Index(f"{_LETTERS[axis]}{vector.sums + 2}", axis)
+    return Vector(lambda row: Total((matrix[k, row] if turned else matrix[row, k]) * vector(k), k), vector.sums + 1)
 
 
 # Data of an instance.
@@ -263,7 +276,7 @@ attention = Observable(
     words="attention of a query to a key, all its copies",
 )
 twin_attention = Observable(
-    "twin_attention", WATCHED, QUERY, KEY, nonnegative=True, words="attention in the twin sample"
+    "twin_attention", WATCHED, QUERY, KEY, nonnegative=True, symbol="A_t", words="attention in the twin sample"
 )
 
 
@@ -437,20 +450,10 @@ value_probe, value_probe_norm = _probe("value", VALUE_AXIS, VALUE_PROBE)
 head_probe, head_probe_norm = _probe("head", HEAD_AXIS, HEAD_PROBE)
 
 
-def _along_token(k: Any) -> Any:
-    return token_probe[k, zd]
-
-
-def _along_neuron(k: Any) -> Any:
-    return neuron_probe[k, zm]
-
-
-def _along_value(k: Any) -> Any:
-    return value_probe[k, za]
-
-
-def _along_head(k: Any) -> Any:
-    return head_probe[k, zb]
+_along_token = Vector(lambda k: token_probe[k, zd])
+_along_neuron = Vector(lambda k: neuron_probe[k, zm])
+_along_value = Vector(lambda k: value_probe[k, za])
+_along_head = Vector(lambda k: head_probe[k, zb])
 
 
 def _gram(weight: Observable, vector: Vector) -> Vector:
@@ -529,7 +532,14 @@ _score_reach = score_size + product_operations * EPSILON * score_scale
 
 
 def _followed(
-    name: str, words: str, places: tuple[Any, Any], own: Vector, first: Any, second: Any, scales: tuple[Any, Any, Any]
+    name: str,
+    letter: str,
+    words: str,
+    places: tuple[Any, Any],
+    own: Vector,
+    first: Any,
+    second: Any,
+    scales: tuple[Any, Any, Any],
 ) -> tuple[Observable, Observable]:
     """The change of a matrix along probes, and what it should be: `eta first + eta^2 second`.
 
@@ -544,10 +554,14 @@ def _followed(
     doubt = score_drive_rounding if by_score else hidden_drive_rounding
     once, twice = doubt + operations * EPSILON * size, _twice_H if by_score else _twice_K
     bound = (operations if matrix_sums_neurons else product_operations) * EPSILON * scales[0]
-    seen = Observable(f"{name}_step", axis, probes, words=f"change of {words} in a step, along a probe")
+    seen = Observable(
+        f"{name}_step", axis, probes, symbol=f"Delta_{letter}", words=f"change of {words} in a step, along a probe"
+    )
     define(seen[places], change(own(places[0])))
     rounding(seen[places], (bound + after(bound)) * norm)
-    move = Observable(f"{name}_move", axis, probes, words=f"what a step should add to {words} along a probe")
+    move = Observable(
+        f"{name}_move", axis, probes, symbol=f"D_{letter}", words=f"what a step should add to {words} along a probe"
+    )
     define(move[places], step * first + step**2 * second)
     rounding(move[places], norm * (step * scales[1] * once + step**2 * scales[2] * twice))
     return seen, move
@@ -558,6 +572,7 @@ _Kz, _Ktz = _apply(hidden_drive, _along_token), _apply(hidden_drive, _along_neur
 
 score_step, score_move = _followed(
     "score",
+    "P",
     "P = W_K^T W_Q",
     (c, zd),
     _scores(_along_token),
@@ -567,6 +582,7 @@ score_step, score_move = _followed(
 )
 key_gram_step, key_gram_move = _followed(
     "key_gram",
+    "K2",
     "W_K^T W_K",
     (c, zd),
     _gram(W_K, _along_token),
@@ -576,6 +592,7 @@ key_gram_step, key_gram_move = _followed(
 )
 query_gram_step, query_gram_move = _followed(
     "query_gram",
+    "Q2",
     "W_Q^T W_Q",
     (c, zd),
     _gram(W_Q, _along_token),
@@ -585,6 +602,7 @@ query_gram_step, query_gram_move = _followed(
 )
 hidden_step, hidden_move = _followed(
     "hidden",
+    "R",
     "R = W_O W_V",
     (r, zd),
     _hidden(_along_token),
@@ -594,6 +612,7 @@ hidden_step, hidden_move = _followed(
 )
 output_gram_step, output_gram_move = _followed(
     "output_gram",
+    "O",
     "W_O W_O^T",
     (r, zm),
     _outer(W_O, _along_neuron),
@@ -603,6 +622,7 @@ output_gram_step, output_gram_move = _followed(
 )
 value_gram_step, value_gram_move = _followed(
     "value_gram",
+    "V2",
     "W_V^T W_V",
     (c, zd),
     _gram(W_V, _along_token),
@@ -617,16 +637,21 @@ token_null = _number("token_null", "1 where some unit vector is orthogonal to al
 difference_null = _number(
     "difference_null", "1 where some unit vector is orthogonal to all differences of a sample's tokens"
 )
+head_null = _number(
+    "head_null",
+    "1 where some unit vector is orthogonal to all queries and to all differences of a sample's keys at the start, and"
+    " not to all keys",
+)
 pattern_sum = _number(
     "pattern_sum", "1 where all tokens of a sample have one inner product with the sum of the patterns"
 )
 
 
 def _seen(
-    name: str, matrix: str, row: IndexSet, direction: str, norm: Any, square: Observable, step: Any, doubt: Any
+    name: str, matrix: str, row: IndexSet, direction: str, norm: Any, square: Any, step: Any, doubt: Any
 ) -> Observable:
     """A weight times a fixed direction that its steps do not change; `doubt` is what rounding adds in a step."""
-    over_rows = {VALUE_AXIS: u, HEAD_AXIS: h}[row]
+    over_rows = {VALUE_AXIS: u, HEAD_AXIS: h, TOKEN_PROBE: zd}[row]
     observable = Observable(name, row, words=f"{matrix} times {direction}")
     rounding(observable[over_rows], norm * (product_operations * EPSILON * sqrt(square) + step * doubt))
     return observable
@@ -640,4 +665,18 @@ query_outside = _seen(
     "query_outside", "W_Q", HEAD_AXIS, "token_null", 1, query_square, attention_step_size, _query_doubt
 )
 key_outside = _seen("key_outside", "W_K", HEAD_AXIS, "difference_null", 1, key_square, attention_step_size, _key_doubt)
+# The part of W_Q alone is 0 and would resolve no error: sum and difference with that of W_K rest where both do.
+head_sum_beyond, head_difference_beyond = (
+    _seen(
+        f"head_{name}_beyond",
+        f"the {name} of W_K and W_Q along a probe",
+        TOKEN_PROBE,
+        "the unit vector of head_null",
+        token_probe_norm[zd],
+        key_square + query_square,
+        attention_step_size,
+        _key_doubt + _query_doubt,
+    )
+    for name in ("sum", "difference")
+)
 key_sum = _seen("key_sum", "W_K", HEAD_AXIS, "pattern_sum", sqrt(patterns), key_square, attention_step_size, _key_doubt)

@@ -18,7 +18,7 @@ from benchmarks.token_selection import meetings as token_selection
 
 NOISELESS, NOISY = (
     shallow_vit.PROBLEM.model_copy(update={"N": 20, "L": 12, "m": 8, "B": 5, "d": 10, "n_star": 2, "tau": tau})
-    for tau in (0.0, shallow_vit.NOISE)
+    for tau in (0.0, shallow_vit.NOISY.tau)
 )
 
 SMALL = {

@@ -19,6 +19,7 @@ EXACT = {
     "closed_recursion": "E7",
     "moves_in_token_span": "E8",
     "keys_move_in_differences": "E8",
+    "moves_in_head_span": "E8",
     "key_sum_conserved": "E9",
     "pattern_reduction": "E10",
     "multiplicities": "E11",

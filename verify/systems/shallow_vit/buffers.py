@@ -7,29 +7,67 @@ from verify.systems.shallow_vit.kernels import Array, GramBuffers, Recording, We
 
 def pattern_workspace(dimension: int, neurons: int, at_once: int) -> Workspace:
     """The buffers of one step where slots are patterns, for so many samples looked at together."""
-    return Workspace(**_shared(dimension, neurons, at_once), **_maps(dimension, neurons), **_of_tokens(0, 0, 0, 0, 0))
+    rows = at_once * dimension
+    hidden, gate = np.empty((rows, neurons)), np.empty((rows, neurons))
+    of_tokens = {
+        name: np.empty((0, 0)) for name in (*_INNER, *_COLUMNS, "tokens", "outer_move", "mixed", "value_effect")
+    }
+    return Workspace(
+        **_shared(dimension, at_once, at_once),
+        **_maps(dimension, neurons),
+        **of_tokens,
+        hidden=hidden,
+        gate=gate,
+    )
 
 
 def token_workspace(weights: Weights, neurons: int, slots: int, at_once: int) -> Workspace:
-    """The same where samples have tokens of their own."""
-    dimension, heads, width = weights.W_Q.shape[1], len(weights.W_Q), len(weights.W_V)
-    own = _of_tokens(at_once, slots, dimension, heads, width)
-    return Workspace(**_shared(slots, neurons, at_once), **_maps(0, 0), **own)
+    """The same where samples have tokens of their own; batches are of so many samples at most."""
+    dimension, width = weights.W_Q.shape[1], len(weights.W_V)
+    parts = np.cumsum([len(weights.W_Q), len(weights.W_K)])
+    rows = int(parts[-1]) + width
+    columns, pulls = np.empty((rows, slots)), np.empty((rows, slots))
+    queries, keys, values = np.split(columns, parts)
+    query_pull, key_pull, value_pull = np.split(pulls, parts)
+    hidden, gate = np.empty((neurons, slots)), np.empty((neurons, slots))
+    through_outer = weights.W_O.size > 0
+    return Workspace(
+        **_shared(slots, 1, at_once),
+        **_maps(0, 0),
+        **{name: np.empty((rows, dimension)) for name in _INNER},
+        columns=columns,
+        queries=queries,
+        keys=keys if weights.W_K.size else np.empty((dimension, slots)),
+        values=values,
+        pulls=pulls,
+        query_pull=query_pull,
+        key_pull=key_pull,
+        value_pull=value_pull,
+        hidden=hidden,
+        gate=gate,
+        mixed=np.empty((width, slots)) if through_outer else hidden,
+        value_effect=np.empty((width, slots)) if through_outer else gate,
+        outer_move=np.empty_like(weights.W_O),
+        tokens=np.empty((slots, dimension)),
+    )
 
 
-def _shared(slots: int, neurons: int, at_once: int) -> dict[str, Array]:
-    """What both kinds of samples need."""
-    rows = at_once * slots
+_INNER = ("inner", "inner_move", "inner_drive")
+_COLUMNS = ("columns", "queries", "keys", "values", "pulls", "query_pull", "key_pull", "value_pull")
+
+
+def _shared(slots: int, at_once: int, batch: int) -> dict[str, Array]:
+    """What both kinds of samples need, for so many samples looked at together and in a batch."""
     return {
         "attention": np.empty((at_once, slots, slots)),
         "token_effect": np.empty((at_once, slots, slots)),
         "mean_effect": np.empty((at_once, slots)),
-        "hidden": np.empty((rows, neurons)),
-        "gate": np.empty((rows, neurons)),
-        "output": np.empty(at_once),
-        "active": np.empty(at_once),
+        "output": np.empty(batch),
+        "active": np.empty(batch),
         "score": np.empty((slots, slots)),
         "score_pull": np.empty((slots, slots)),
+        "largest": np.empty(slots),
+        "total": np.empty(slots),
     }
 
 
@@ -41,16 +79,6 @@ def _maps(dimension: int, neurons: int) -> dict[str, Array]:
         "effect_map": np.empty(tall),
         "score_drive": np.empty(square),
         "effect_drive": np.empty(tall),
-    }
-
-
-def _of_tokens(at_once: int, slots: int, dimension: int, heads: int, width: int) -> dict[str, Array]:
-    """Tokens, their keys, queries and values, and the derivatives by these."""
-    of_heads, of_values = (at_once, slots, heads), (at_once, slots, width)
-    return {
-        "tokens": np.empty((at_once, slots, dimension)),
-        **{name: np.empty(of_heads) for name in ("keys", "queries", "key_pull", "query_pull")},
-        **{name: np.empty(of_values) for name in ("values", "mixed", "value_effect", "value_pull")},
     }
 
 

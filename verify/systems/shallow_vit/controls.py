@@ -117,7 +117,7 @@ def _of_gradients(run: Scene, noisy: Scene, gradients: Look) -> list[Control]:
         Control(
             "tokens-and-keys-exchanged",
             "H transposed where samples have tokens of their own",
-            edit(kernels, "backward_tokens", "work.score_pull.T, work.queries", "work.score_pull, work.queries"),
+            edit(kernels, "backward_tokens", "work.queries, work.score_pull.T", "work.queries, work.score_pull"),
             "gradients",
             gradients,
         ),
@@ -130,13 +130,13 @@ def _of_gradients(run: Scene, noisy: Scene, gradients: Look) -> list[Control]:
         control(
             "batch-summed",
             "no 1/B in the gradient",
-            edit(kernels, "weigh", "batch_weight[k] * ", ""),
+            edit(kernels, "push_of", "batch_weight[k] * ", ""),
             "homogeneity",
         ),
         control(
             "labels-forgotten",
             "every sample pushes as if its label were +1",
-            edit(kernels, "weigh", "samples.label[n] * ", ""),
+            edit(kernels, "push_of", "samples.label[chosen[k]] * ", ""),
             "norm-growth",
         ),
         control(
@@ -144,7 +144,7 @@ def _of_gradients(run: Scene, noisy: Scene, gradients: Look) -> list[Control]:
             "samples pushed by the derivative of the logistic loss",
             edit(
                 kernels,
-                "judge_batch",
+                "judge",
                 "1.0 if hinge > 0.0 else 0.0",
                 "1.0 / (1.0 + np.exp(samples.label[chosen[k]] * work.output[k]))",
             ),
@@ -159,21 +159,21 @@ def _of_gradients(run: Scene, noisy: Scene, gradients: Look) -> list[Control]:
         Control(
             "gates-forgotten",
             "gradients through all neurons",
-            edit(kernels, "activate", "if hidden[k, r] > 0.0 else 0.0", ""),
+            edit(kernels, "gate_of", "if hidden > 0.0 else 0.0", ""),
             "closed-recursion",
             noisy.look,
         ),
         Control(
             "tokens-know-their-place",
             "a little of the place is added to every token",
-            edit(kernels, "meet", "np.dot(seen, weights.W_V.T", PLACES + "np.dot(seen, weights.W_V.T"),
+            edit(kernels, "meet", "copy(tokens", PLACES),
             "closed-recursion",
             noisy.look,
         ),
     ]
 
 
-PLACES = "seen = seen + 0.01 * (np.arange(rows) % size)[:, None]; "
+PLACES = "copy(tokens + 0.01 * np.arange(len(tokens))[:, None]"
 
 
 def _of_training(run: Scene) -> list[Control]:
@@ -226,6 +226,12 @@ def _of_training(run: Scene) -> list[Control]:
             edit(kernels, "descend", "    add(weights.W_Q", "    weights.W_K[0] += 1e-6\n    add(weights.W_Q"),
             "key-sum-conserved",
         ),
+        control(
+            "queries-leave-their-span",
+            "all queries move by a little more in one direction",
+            edit(kernels, "descend", "    add(weights.W_Q", "    weights.W_Q[0] += 1e-6\n    add(weights.W_Q"),
+            "moves-in-head-span",
+        ),
     ]
 
 
@@ -248,21 +254,21 @@ def _of_conventions(run: Scene, noisy: Scene, at_unit_margin: Scene, without_rea
         Control(
             "relu-slope-one-at-zero",
             "the derivative of ReLU at 0 is 1",
-            edit(kernels, "activate", "> 0.0", ">= 0.0"),
+            edit(kernels, "gate_of", "> 0.0", ">= 0.0"),
             "rest-at-zero-readout",
             without_readout.look,
         ),
         Control(
             "hinge-slope-at-unit-margin",
             "samples with margin 1 still push",
-            edit(kernels, "judge_batch", "hinge > 0.0", "hinge >= 0.0"),
+            edit(kernels, "judge", "hinge > 0.0", "hinge >= 0.0"),
             "rest-at-unit-margins",
             at_unit_margin.look,
         ),
         Control(
             "leaky-relu",
             "inactive neurons pass on a tenth",
-            edit(kernels, "activate", "else 0.0", "else 0.1 * readout[r]"),
+            edit(kernels, "gate_of", "else 0.0", "else 0.1 * readout"),
             "closed-recursion",
             noisy.look,
         ),

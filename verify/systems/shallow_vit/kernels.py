@@ -2,7 +2,8 @@
 
 Tokens are scored by `P = W_K^T W_Q` (D, D), and `R = W_O W_V` makes hidden units of them; `effect_map` holds `R^T`
 (D, m). A sample is a list of slots, its different tokens, with their multiplicities. Where tokens are patterns, D is
-their number, slot j is pattern j and the maps themselves are the scores and effects of the slots. The formulas are
+their number, slot j is pattern j and the maps themselves are the scores and effects of the slots. Where samples have
+tokens of their own, a sample is done with, forward and backward, before the next one is looked at. The formulas are
 proved against sympy's derivatives in `proofs.shallow_vit.gradients`; `docs/shallow-vit.md` derives them.
 
 Kinks: the derivative of ReLU at 0 is 0, and that of the hinge loss at margin 1 is 0.
@@ -64,10 +65,16 @@ class Grams(NamedTuple):
 class Workspace(NamedTuple):
     """Buffers of one step, taken once a run; C samples are looked at together.
 
-    Shapes: `attention`, `token_effect` (C, S, S); `mean_effect` (C, S); `hidden`, `gate` (C S, m); `output`, `active`
-    (C,); `score`, `score_pull` (S, S). `score_map` P, `score_drive` H (D, D); `effect_map` R^T, `effect_drive` K^T
-    (D, m). Where samples have tokens of their own, E being the rows of W_V and G those of W_K: `tokens` (C, S, D);
-    `keys`, `queries`, `key_pull`, `query_pull` (C, S, G); `values`, `mixed`, `value_pull`, `value_effect` (C, S, E).
+    Shapes: `attention`, `token_effect` (C, S, S), (query, key); `mean_effect` (C, S); `hidden`, `gate` (C S, m);
+    `output`, `active` (C,); `score`, `score_pull` (S, S). `score_map` P, `score_drive` H (D, D); `effect_map` R^T,
+    `effect_drive` K^T (D, m).
+
+    Samples with tokens of their own are looked at one by one, and queries stand in columns: `attention`, `token_effect`
+    (1, S, S) and `score`, `score_pull` are (key, query), `hidden`, `gate` are (m, S). E being the rows of W_V and G
+    those of W_Q, `inner`, `inner_move`, `inner_drive` (2 G + E, D) stack W_Q, W_K, W_V or their derivatives; `queries`,
+    `keys` (G, S), `values` (E, S) are parts of `columns`, `query_pull`, `key_pull`, `value_pull` of `pulls`; `mixed`,
+    `value_effect` are (E, S), `outer_move` (m, E), `tokens` (S, D), `largest`, `total` (S,). Where W_K is the identity,
+    it is not in the stacks and `keys` are (D, S); where W_O is, `mixed` is `hidden` and `value_effect` is `gate`.
     """
 
     score_map: Array
@@ -84,14 +91,22 @@ class Workspace(NamedTuple):
     score: Array
     score_pull: Array
     tokens: Array
-    keys: Array
+    inner: Array
+    inner_move: Array
+    inner_drive: Array
+    outer_move: Array
+    columns: Array
     queries: Array
+    keys: Array
     values: Array
+    pulls: Array
+    query_pull: Array
+    key_pull: Array
+    value_pull: Array
     mixed: Array
     value_effect: Array
-    key_pull: Array
-    query_pull: Array
-    value_pull: Array
+    largest: Array
+    total: Array
 
 
 class GramBuffers(NamedTuple):
@@ -176,12 +191,17 @@ def attend(score: Array, key_count: Array, attention: Array) -> None:
             attention[i, j] /= total
 
 
+def gate_of(hidden: float, readout: float) -> float:
+    """`b = a 1[h > 0]`: the readout of a neuron where it is active."""
+    return readout if hidden > 0.0 else 0.0
+
+
 def activate(hidden: Array, readout: Array, gate: Array) -> None:
-    """`b = a 1[h > 0]`: the neurons that are active, with their readout."""
+    """The neurons that are active, with their readout."""
     rows, neurons = hidden.shape
     for k in range(rows):
         for r in range(neurons):
-            gate[k, r] = readout[r] if hidden[k, r] > 0.0 else 0.0
+            gate[k, r] = gate_of(hidden[k, r], readout[r])
 
 
 def read_out(samples: Samples, chosen: Integers, work: Workspace) -> None:
@@ -208,14 +228,16 @@ def hinge_loss(label: float, output: float) -> float:
     return max(1.0 - label * output, 0.0)
 
 
-def judge_batch(samples: Samples, chosen: Integers, batch_weight: Array, work: Workspace) -> float:
-    """Which samples are active; returns the mean hinge loss of the batch."""
-    loss = 0.0
-    for k in range(chosen.shape[0]):
-        hinge = hinge_loss(samples.label[chosen[k]], work.output[k])
-        work.active[k] = 1.0 if hinge > 0.0 else 0.0
-        loss += batch_weight[k] * hinge
-    return loss
+def judge(samples: Samples, chosen: Integers, batch_weight: Array, k: int, work: Workspace) -> float:
+    """Whether the k-th sample is active; returns its part of the mean hinge loss of the batch."""
+    hinge = hinge_loss(samples.label[chosen[k]], work.output[k])
+    work.active[k] = 1.0 if hinge > 0.0 else 0.0
+    return float(batch_weight[k] * hinge)
+
+
+def push_of(samples: Samples, chosen: Integers, batch_weight: Array, k: int, work: Workspace) -> float:
+    """Minus the derivative of the batch loss by the output of the k-th sample."""
+    return float(batch_weight[k] * samples.label[chosen[k]] * work.active[k])
 
 
 def weigh(samples: Samples, chosen: Integers, batch_weight: Array, k: int, work: Workspace) -> None:
@@ -223,7 +245,7 @@ def weigh(samples: Samples, chosen: Integers, batch_weight: Array, k: int, work:
     the derivatives by scores, which are added to `score_pull` (query, key).
     """
     n, size = chosen[k], work.score.shape[0]
-    push = batch_weight[k] * samples.label[n] * work.active[k]
+    push = push_of(samples, chosen, batch_weight, k, work)
     for i in range(size):
         weight = push * samples.query_weight[n, i]
         for r in range(work.gate.shape[1]):
@@ -263,90 +285,160 @@ def backward(samples: Samples, chosen: Integers, batch_weight: Array, work: Work
 def drive(samples: Samples, chosen: Integers, batch_weight: Array, readout: Array, work: Workspace) -> float:
     """Outputs of the batch, `K^T` and `H`, from the maps in `work`; returns the batch loss."""
     forward(samples, chosen, readout, work)
-    loss = judge_batch(samples, chosen, batch_weight, work)
+    loss = 0.0
+    for k in range(chosen.shape[0]):
+        loss += judge(samples, chosen, batch_weight, k, work)
     backward(samples, chosen, batch_weight, work)
     return loss
 
 
 # Samples with tokens of their own: products go through the rows of W_K and W_V, which are fewer than the tokens.
+# Queries stand in columns: sums over keys or neurons then run over rows, and loops over queries become vector
+# instructions without a change in the order of any sum.
+
+LOG2_E = 1.4426950408889634
+LOG_2_HIGH, LOG_2_LOW = 0.6931471803691238, 1.9082149292705877e-10
+"""The natural logarithm of 2 in two parts, the first with so few bits that its multiples up to 2^20 are exact."""
+
+TO_INTEGER = 1.5 * 2.0**52
+"""Added to a number it leaves the nearest integer in its last bits."""
+
+SMALLEST_EXPONENT = -708.0
 
 
-def meet(tokens: Array, chosen: Integers, weights: Weights, work: Workspace) -> None:
-    """Keys, queries and values of the chosen samples' tokens."""
-    count, size, width = chosen.shape[0], work.score.shape[0], tokens.shape[2]
-    rows = count * size
-    for k in range(count):
-        copy(tokens[chosen[k]], work.tokens[k])
-    seen = work.tokens[:count].reshape(rows, width)
+def exponential(x: float) -> float:
+    """`e^x` for x at most 0, to about one unit in the last place; below -708 it is that of -708.
+
+    `x = k log 2 + r` with r in half of (log 2) about 0, and the Taylor polynomial of degree 13 of `e^r`. Without
+    branches and calls, so that loops over it become vector instructions, which those over `np.exp` do not.
+    """
+    x = SMALLEST_EXPONENT if x < SMALLEST_EXPONENT else x
+    shifted = x * LOG2_E + TO_INTEGER
+    k = shifted - TO_INTEGER
+    r = (x - k * LOG_2_HIGH) - k * LOG_2_LOW
+    r_2 = r * r
+    r_4 = r_2 * r_2
+    low = (1 / 2 + r * (1 / 6)) + r_2 * (1 / 24 + r * (1 / 120))
+    middle = (1 / 720 + r * (1 / 5040)) + r_2 * (1 / 40320 + r * (1 / 362880))
+    high = (1 / 3628800 + r * (1 / 39916800)) + r_2 * (1 / 479001600 + r * (1 / 6227020800))
+    of_r = 1.0 + (r + r_2 * (low + r_4 * (middle + r_4 * high)))
+    power_of_two = np.int64((np.float64(shifted).view(np.int64) + 1023) << 52).view(np.float64)
+    return float(of_r * power_of_two)
+
+
+def attend_down(score: Array, key_count: Array, attention: Array, largest: Array, total: Array) -> None:
+    """Attention of each query (column): softmax of the scores, every key as often as it is there."""
+    keys, queries = score.shape
+    fill(largest, -np.inf)
+    fill(total, 0.0)
+    for j in range(keys):
+        if key_count[j] > 0.0:
+            for i in range(queries):
+                largest[i] = max(largest[i], score[j, i])
+    for j in range(keys):
+        count = key_count[j]
+        if count > 0.0:
+            for i in range(queries):
+                attention[j, i] = count * exponential(score[j, i] - largest[i])
+                total[i] += attention[j, i]
+        else:
+            fill(attention[j], 0.0)
+    for i in range(queries):
+        total[i] = 1.0 / total[i]
+    for j in range(keys):
+        for i in range(queries):
+            attention[j, i] *= total[i]
+
+
+def activate_down(hidden: Array, readout: Array, gate: Array, mean_effect: Array) -> None:
+    """The neurons that are active for each query (column), with their readout, and the effect `b^T h` of the query."""
+    neurons, queries = hidden.shape
+    fill(mean_effect, 0.0)
+    for r in range(neurons):
+        for i in range(queries):
+            gate[r, i] = gate_of(hidden[r, i], readout[r])
+            mean_effect[i] += gate[r, i] * hidden[r, i]
+
+
+def stack(weights: Weights, inner: Array) -> None:
+    """W_Q, W_K (where it is not the identity) and W_V as one matrix."""
+    heads, below = len(weights.W_Q), len(weights.W_Q) + len(weights.W_K)
+    copy(weights.W_Q, inner[:heads])
+    copy(weights.W_K, inner[heads:below])
+    copy(weights.W_V, inner[below:])
+
+
+def unstack(inner: Array, weights: Weights) -> None:
+    """The inverse of `stack`."""
+    heads, below = len(weights.W_Q), len(weights.W_Q) + len(weights.W_K)
+    copy(inner[:heads], weights.W_Q)
+    copy(inner[heads:below], weights.W_K)
+    copy(inner[below:], weights.W_V)
+
+
+def meet(tokens: Array, weights: Weights, work: Workspace) -> None:
+    """Keys, queries and values of a sample's tokens (S, D)."""
+    copy(tokens, work.tokens)  # a product fetches them from memory more slowly
+    np.dot(work.inner, work.tokens.T, work.columns)
+    if not weights.W_K.size:
+        transpose(work.tokens, work.keys)
+
+
+def forward_tokens(samples: Samples, tokens: Array, n: int, weights: Weights, readout: Array, work: Workspace) -> float:
+    """Attention and active neurons of sample n; returns its output. The weights stand in `work.inner`."""
+    meet(tokens[n], weights, work)
+    np.dot(work.keys.T, work.queries, work.score)
+    attend_down(work.score, samples.key_count[n], work.attention[0], work.largest, work.total)
+    np.dot(work.values, work.attention[0], work.mixed)
+    if weights.W_O.size:
+        np.dot(weights.W_O, work.mixed, work.hidden)
+    activate_down(work.hidden, readout, work.gate, work.mean_effect[0])
+    return float(np.dot(samples.query_weight[n], work.mean_effect[0]))
+
+
+def effects_of_tokens(weights: Weights, work: Workspace) -> None:
+    """What tokens add to outputs through the neurons in `gate`."""
+    if weights.W_O.size:
+        np.dot(weights.W_O.T, work.gate, work.value_effect)
+    np.dot(work.values.T, work.value_effect, work.token_effect[0])
+
+
+def weigh_queries(push: float, query_weight: Array, work: Workspace) -> None:
+    """Weigh the active neurons of each query, and its effect, by minus the derivative of the batch loss."""
+    neurons, queries = work.gate.shape
+    mean_effect = work.mean_effect[0]
+    for i in range(queries):
+        work.total[i] = push * query_weight[i]
+        mean_effect[i] *= work.total[i]
+    for r in range(neurons):
+        for i in range(queries):
+            work.gate[r, i] *= work.total[i]
+
+
+def pull_scores(attention: Array, token_effect: Array, mean_effect: Array, score_pull: Array) -> None:
+    """Derivatives by scores, (key, query)."""
+    for j in range(attention.shape[0]):
+        for i in range(attention.shape[1]):
+            score_pull[j, i] = attention_gradient(attention[j, i], token_effect[j, i], mean_effect[i])
+
+
+def backward_tokens(query_weight: Array, push: float, weights: Weights, work: Workspace, gradients: Weights) -> None:
+    """Add the part of a sample to `work.inner_drive` and to the gradient by W_O, after its forward pass.
+
+    These are minus the gradients of the batch loss.
+    """
+    weigh_queries(push, query_weight, work)
+    effects_of_tokens(weights, work)
+    pull_scores(work.attention[0], work.token_effect[0], work.mean_effect[0], work.score_pull)
+    np.dot(work.keys, work.score_pull, work.query_pull)
     if weights.W_K.size:
-        np.dot(seen, weights.W_K.T, work.keys[:count].reshape(rows, work.keys.shape[2]))
-    else:
-        copy(seen, work.keys[:count])
-    np.dot(seen, weights.W_Q.T, work.queries[:count].reshape(rows, work.queries.shape[2]))
-    np.dot(seen, weights.W_V.T, work.values[:count].reshape(rows, work.values.shape[2]))
-
-
-def respond(count: int, weights: Weights, readout: Array, work: Workspace) -> None:
-    """Hidden units of mixed values, active neurons, and what entries of values add to outputs through these."""
-    size, width = work.score.shape[0], work.values.shape[2]
-    rows = count * size
-    mixed, hidden, gate = work.mixed[:count].reshape(rows, width), work.hidden[:rows], work.gate[:rows]
+        np.dot(work.queries, work.score_pull.T, work.key_pull)
+    np.dot(work.value_effect, work.attention[0].T, work.value_pull)
+    np.dot(work.pulls, work.tokens, work.inner_move)
+    add(work.inner_drive, work.inner_move, 1.0)
     if weights.W_O.size:
-        np.dot(mixed, weights.W_O.T, hidden)
-    else:
-        copy(mixed, hidden)
-    activate(hidden, readout, gate)
-    effects_of_values(count, weights, work)
-
-
-def effects_of_values(count: int, weights: Weights, work: Workspace) -> None:
-    """`value_effect = gate W_O`."""
-    size, width = work.score.shape[0], work.values.shape[2]
-    rows = count * size
-    if weights.W_O.size:
-        np.dot(work.gate[:rows], weights.W_O, work.value_effect[:count].reshape(rows, width))
-    else:
-        copy(work.gate[:rows], work.value_effect[:count])
-
-
-def forward_tokens(
-    samples: Samples, tokens: Array, chosen: Integers, weights: Weights, readout: Array, work: Workspace
-) -> None:
-    """Attention, active neurons, effects and outputs of the chosen samples."""
-    count = chosen.shape[0]
-    meet(tokens, chosen, weights, work)
-    for k in range(count):
-        np.dot(work.queries[k], work.keys[k].T, work.score)
-        attend(work.score, samples.key_count[chosen[k]], work.attention[k])
-        np.dot(work.attention[k], work.values[k], work.mixed[k])
-    respond(count, weights, readout, work)
-    for k in range(count):
-        np.dot(work.value_effect[k], work.values[k].T, work.token_effect[k])
-    read_out(samples, chosen, work)
-
-
-def backward_tokens(
-    samples: Samples, chosen: Integers, batch_weight: Array, weights: Weights, work: Workspace, gradients: Weights
-) -> None:
-    """Minus the gradients of the batch loss by the weights that are not empty; after `forward_tokens`."""
-    count, size, width = chosen.shape[0], work.score.shape[0], work.tokens.shape[2]
-    rows = count * size
-    tokens = work.tokens[:count].reshape(rows, width)
-    for k in range(count):
-        fill(work.score_pull, 0.0)
-        weigh(samples, chosen, batch_weight, k, work)
-        np.dot(work.score_pull, work.keys[k], work.query_pull[k])
-        if weights.W_K.size:
-            np.dot(work.score_pull.T, work.queries[k], work.key_pull[k])
-    effects_of_values(count, weights, work)
-    for k in range(count):
-        np.dot(work.attention[k].T, work.value_effect[k], work.value_pull[k])
-    np.dot(work.query_pull[:count].reshape(rows, work.queries.shape[2]).T, tokens, gradients.W_Q)
-    np.dot(work.value_pull[:count].reshape(rows, work.values.shape[2]).T, tokens, gradients.W_V)
-    if weights.W_K.size:
-        np.dot(work.key_pull[:count].reshape(rows, work.keys.shape[2]).T, tokens, gradients.W_K)
-    if weights.W_O.size:
-        np.dot(work.gate[:rows].T, work.mixed[:count].reshape(rows, work.values.shape[2]), gradients.W_O)
+        np.dot(work.gate, work.mixed.T, work.outer_move)
+        add(gradients.W_O, work.outer_move, 1.0)
 
 
 def drive_tokens(
@@ -359,24 +451,23 @@ def drive_tokens(
     work: Workspace,
     gradients: Weights,
 ) -> float:
-    """Outputs of the batch, and minus the gradients of its loss; returns the loss."""
-    forward_tokens(samples, tokens, chosen, weights, readout, work)
-    loss = judge_batch(samples, chosen, batch_weight, work)
-    backward_tokens(samples, chosen, batch_weight, weights, work, gradients)
+    """Outputs of the batch, and minus the gradients of its loss by the weights that are not empty; returns the loss."""
+    stack(weights, work.inner)
+    fill(work.inner_drive, 0.0)
+    fill(gradients.W_O, 0.0)
+    loss = 0.0
+    for k in range(chosen.shape[0]):
+        n = chosen[k]
+        work.output[k] = forward_tokens(samples, tokens, n, weights, readout, work)
+        loss += judge(samples, chosen, batch_weight, k, work)
+        if work.active[k] > 0.0:
+            push = push_of(samples, chosen, batch_weight, k, work)
+            backward_tokens(samples.query_weight[n], push, weights, work, gradients)
+    unstack(work.inner_drive, gradients)
     return loss
 
 
 # What is recorded besides. Below, `tokens` is `None` where slots are patterns; only what that needs is then compiled.
-
-
-def respond_to(
-    samples: Samples, tokens: Array | None, chosen: Integers, weights: Weights, readout: Array, work: Workspace
-) -> None:
-    """`forward` or `forward_tokens`, whatever the samples are."""
-    if tokens is None:
-        forward(samples, chosen, readout, work)
-    else:
-        forward_tokens(samples, tokens, chosen, weights, readout, work)
 
 
 def look(
@@ -396,18 +487,48 @@ def look(
     total, at_once = everything.shape[0], work.output.shape[0]
     size = work.score.shape[0]
     loss, attended = 0.0, 0.0
-    for first in range(0, total, at_once):
-        chosen = everything[first : min(first + at_once, total)]
-        respond_to(samples, tokens, chosen, weights, readout, work)
-        for k in range(chosen.shape[0]):
-            n = chosen[k]
-            output[n] = work.output[k]
-            loss += samples.weight[n] * hinge_loss(samples.label[n], work.output[k])
-            for i in range(size):
-                weight = samples.weight[n] * samples.query_weight[n, i]
-                for j in range(size):
-                    attended += weight * relevant[n, j] * work.attention[k, i, j]
+    if tokens is None:
+        for first in range(0, total, at_once):
+            chosen = everything[first : min(first + at_once, total)]
+            forward(samples, chosen, readout, work)
+            for k in range(chosen.shape[0]):
+                n = chosen[k]
+                output[n] = work.output[k]
+                for i in range(size):
+                    weight = samples.weight[n] * samples.query_weight[n, i]
+                    for j in range(size):
+                        attended += weight * relevant[n, j] * work.attention[k, i, j]
+    else:
+        stack(weights, work.inner)
+        for n in everything:
+            output[n] = forward_tokens(samples, tokens, n, weights, readout, work)
+            np.dot(relevant[n], work.attention[0], work.total)
+            attended += samples.weight[n] * np.dot(samples.query_weight[n], work.total)
+    for n in everything:
+        loss += samples.weight[n] * hinge_loss(samples.label[n], output[n])
     return loss, attended
+
+
+def record_watched(
+    score: Array,
+    attention: Array,
+    token_effect: Array,
+    mean_effect: Array,
+    output: float,
+    recording: Recording,
+    t: int,
+    k: int,
+) -> None:
+    """Record the k-th watched sample; matrices are (query, key)."""
+    recording.output[t, k] = output
+    for i in range(score.shape[0]):
+        for j in range(score.shape[1]):
+            recording.score[t, k, i, j] = score[i, j]
+            recording.attention[t, k, i, j] = attention[i, j]
+            recording.token_effect[t, k, i, j] = token_effect[i, j]
+            recording.attention_gradient[t, k, i, j] = attention_gradient(
+                attention[i, j], token_effect[i, j], mean_effect[i]
+            )
 
 
 def watch(
@@ -421,22 +542,35 @@ def watch(
     t: int,
 ) -> None:
     """Record what the attention statements need of the watched samples."""
-    respond_to(samples, tokens, watched, weights, readout, work)
-    size = work.score.shape[0]
-    for k in range(watched.shape[0]):
-        if tokens is None:
-            transpose(work.score_map, work.score)
-        else:
-            np.dot(work.queries[k], work.keys[k].T, work.score)
-        recording.output[t, k] = work.output[k]
-        for i in range(size):
-            for j in range(size):
-                recording.score[t, k, i, j] = work.score[i, j]
-                recording.attention[t, k, i, j] = work.attention[k, i, j]
-                recording.token_effect[t, k, i, j] = work.token_effect[k, i, j]
-                recording.attention_gradient[t, k, i, j] = attention_gradient(
-                    work.attention[k, i, j], work.token_effect[k, i, j], work.mean_effect[k, i]
-                )
+    if tokens is None:
+        forward(samples, watched, readout, work)
+        transpose(work.score_map, work.score)
+        for k in range(watched.shape[0]):
+            record_watched(
+                work.score,
+                work.attention[k],
+                work.token_effect[k],
+                work.mean_effect[k],
+                work.output[k],
+                recording,
+                t,
+                k,
+            )
+    else:
+        stack(weights, work.inner)
+        for k in range(watched.shape[0]):
+            output = forward_tokens(samples, tokens, watched[k], weights, readout, work)
+            effects_of_tokens(weights, work)
+            record_watched(
+                work.score.T,
+                work.attention[0].T,
+                work.token_effect[0].T,
+                work.mean_effect[0],
+                output,
+                recording,
+                t,
+                k,
+            )
 
 
 def observe(

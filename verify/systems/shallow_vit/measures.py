@@ -47,7 +47,8 @@ class Setting:
     """What the measures need of a run beside its states.
 
     `frame` (M, D) are the patterns in the run's coordinates (`None`: unknown), `nulls` the directions that no step
-    sees, by name (D,). `watched` are the rows of the watched samples, which have twins where slots are patterns.
+    sees, by name (D,), or (m_b,) for `head_null`. `watched` are the rows of the watched samples, which have twins where
+    slots are patterns.
     """
 
     samples: Samples
@@ -240,7 +241,7 @@ DRIVE_SIZES = (
 STEPS = ("output_pairing", "value_pairing", "key_pairing", "query_pairing", "largest_move")
 GRADIENTS = ("output_gradient_square", "value_gradient_square", "key_gradient_square", "query_gradient_square")
 BALANCES = ("head_balance", "head_drift", "value_balance", "value_drift")
-NULLS = ("value_outside", "query_outside", "key_outside", "key_sum")
+NULLS = ("value_outside", "query_outside", "key_outside", "key_sum", "head_sum_beyond", "head_difference_beyond")
 PATTERN_MAPS = ("score_on_patterns", "hidden_on_patterns")
 TWINS = ("twin_output",)
 _FOLLOWED = ("_step", "_move")
@@ -324,11 +325,14 @@ def _nulls(of: Quantities, setting: Setting) -> dict[str, Array]:
     token, difference, patterns = (
         setting.nulls.get(name, nowhere) for name in ("token_null", "difference_null", "pattern_sum")
     )
+    heads = setting.nulls["head_null"]
     return {
         "value_outside": of.along("W_V", token),
         "query_outside": of.along("W_Q", token),
         "key_outside": of.along("W_K", difference),
         "key_sum": of.along("W_K", patterns),
+        "head_sum_beyond": heads @ (W + of.weights["W_Q"]) @ setting.probes.token,
+        "head_difference_beyond": heads @ (W - of.weights["W_Q"]) @ setting.probes.token,
     }
 
 

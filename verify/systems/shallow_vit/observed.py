@@ -47,14 +47,38 @@ def null_directions(samples: Samples, frame: Array | None) -> dict[str, Array]:
         found["token_null"] = beyond_tokens[:, 0] if beyond_tokens.shape[1] else nowhere
         found["difference_null"] = nowhere
         if beyond_differences.shape[1]:
-            along = beyond_differences @ (beyond_differences.T @ means.mean(axis=0))
-            length = float(np.linalg.norm(along))
-            found["difference_null"] = along / length if length > np.sqrt(EPSILON) else beyond_differences[:, 0]
+            along = _along(beyond_differences, means.mean(axis=0))
+            found["difference_null"] = beyond_differences[:, 0] if along is None else along
     if frame is not None:
         total = frame.sum(axis=0)
         seen = np.abs(differences @ total).max() > 8.0 * tokens.shape[1] * EPSILON
         found["pattern_sum"] = nowhere if seen else total
     return found
+
+
+def head_null(samples: Samples, W_K: Array, W_Q: Array) -> Array:
+    """The unit vector (m_b,) along the mean key, orthogonal to all queries and to all differences of a sample's keys.
+
+    Zeros if the mean key has no such part.
+    """
+    if samples.tokens.size:
+        there = samples.key_count > 0
+        queries, keys = samples.tokens[there] @ W_Q.T, samples.tokens @ W_K.T
+        means = (keys * there[..., None]).sum(axis=1) / there.sum(axis=1)[:, None]
+        differences = (keys - means[:, None])[there]
+    else:
+        queries, means = W_Q.T, W_K.T
+        differences = means - means.mean(axis=0)
+    beyond = _null_space(np.concatenate([queries, differences]))
+    along = _along(beyond, means.mean(axis=0))
+    return np.zeros(len(W_K)) if along is None else along
+
+
+def _along(beyond: Array, vector: Array) -> Array | None:
+    """The unit vector along a vector in the span of orthonormal columns; `None` if that has no part there."""
+    along = beyond @ (beyond.T @ vector)
+    length = float(np.linalg.norm(along))
+    return along / length if length > np.sqrt(EPSILON) else None
 
 
 def _null_space(rows: Array) -> Array:

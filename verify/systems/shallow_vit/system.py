@@ -26,7 +26,7 @@ from verify.systems.shallow_vit.instance import (
 )
 from verify.systems.shallow_vit.kernels import Array, Integers, Samples
 from verify.systems.shallow_vit.measures import BY_PROBES, Setting, random_probes
-from verify.systems.shallow_vit.observed import null_directions, probe_data, statement_data, token_sizes
+from verify.systems.shallow_vit.observed import head_null, null_directions, probe_data, statement_data, token_sizes
 from verify.systems.shallow_vit.problem import DEFAULT_PRESET, PRESETS, ArraysGiven, Problem
 from verify.systems.shallow_vit.testing import TestLaw, enumerate_law, law_states, test_law
 
@@ -319,7 +319,7 @@ def _cost(instance: Instance, batch: int, gram: bool) -> float:
         return float(min(batch, samples) * a_sample + step)
     heads = len(instance.W_K)
     a_sample = 2.0 * tokens * dimension * (2.0 * heads + value_width) + 3.0 * tokens**2 * (heads + value_width)
-    return float(min(batch, samples) * (a_sample + 4.0 * tokens * value_width * neurons))
+    return float(min(batch, samples) * (a_sample + 3.0 * tokens * value_width * neurons))
 
 
 def _relevant_slots(instance: Instance, samples: Samples, slot_of: Integers) -> Array:
@@ -352,7 +352,7 @@ def _setting(instance: Instance, course: Course, frame: Array | None) -> Setting
         watched=course.watched,
         probes=random_probes(dimension, neurons, value_width, len(W_K)),
         frame=in_run,
-        nulls=null_directions(samples, in_run),
+        nulls={**null_directions(samples, in_run), "head_null": head_null(samples, W_K, W_Q)},
         step_size=course.step_size,
         attention_step=course.attention_step,
         start_score_map=W_K.T @ W_Q,

@@ -39,7 +39,16 @@ def test_noise_runs_without_a_violation() -> None:
     found = {record["lemma"]: record["verdict"] for record in finished.verdicts}
     assert finished.exit_status == 0
     assert found["shallow-vit/moves-in-token-span"] == "holds"
+    assert found["shallow-vit/moves-in-head-span"] == "hypothesis not met"
     assert found["shallow-vit/key-sum-conserved"] == "hypothesis not met"
+
+
+@pytest.mark.parametrize(("heads", "verdict"), [(8, "holds"), (7, "hypothesis not met")])
+def test_heads_beyond_the_first_queries_and_keys_rest(heads: int, verdict: str) -> None:
+    """Four queries and three differences of keys leave a direction free in eight dimensions, and none in seven."""
+    finished = verify.run("shallow-vit", settings={"N": 8, "M": 4, "m_b": heads, "start": "aligned"}, steps=12)
+    found = {record["lemma"]: record["verdict"] for record in finished.verdicts}
+    assert found["shallow-vit/moves-in-head-span"] == verdict
 
 
 def test_orthogonal_noise_keeps_the_sum_of_keys() -> None:

@@ -137,12 +137,14 @@ def _power_of_the_step(rows: Sequence[Row], confidence: float) -> list[Finding]:
     return [finding(order.attention_near_one, verdict, about, DECAY_RULE, words, law.exponent, interval, control=True)]
 
 
+# Of 24 runs 21 near the cap are needed to tell their share from a half, which a share of 0.8 gives with probability
+# 0.26; of 80 runs 57, which it gives with probability 0.98.
 ATTENTION = Study(
     name="attention",
     words="where attention is when training has ended, against what the data law allows",
     cell=Scaled,
     axes={"case": list(Scaled.cases)},
-    seeds=24,
+    seeds=80,
     measure=measure_scaled,
     judge=judge_attention,
     measured_as="attention",

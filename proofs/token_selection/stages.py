@@ -12,7 +12,18 @@ from typing import Any
 
 from sympy import Abs, Rational, log, sinh, sqrt
 
-from proofs.language import Claim, Event, Largest, Smallest, Stage, accumulated, after, at_event
+from proofs.language import (
+    Claim,
+    Event,
+    Largest,
+    Observable,
+    Smallest,
+    Stage,
+    accumulated,
+    after,
+    at_event,
+    define,
+)
 from proofs.token_selection.symbols import (
     T,
     attention,
@@ -37,8 +48,8 @@ HALF = Rational(1, 2)
 QUARTER = Rational(1, 4)
 is_clean = 1 - is_noisy[n]
 
-departure = Largest(Abs(T * attention[n, t] - 1), n, t)
-"""How far attention is from uniform, as a share of 1/T."""
+departure = Observable("departure", nonnegative=True, words="how far attention is from uniform, as a share of 1/T")
+define(departure, Largest(Abs(T * attention[n, t] - 1), n, t))
 
 tau_quarter = Event(
     "tau_quarter",

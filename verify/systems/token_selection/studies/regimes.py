@@ -14,7 +14,9 @@ from verify.studies.fits import power_law
 from verify.studies.rules import DECAY_RULE, judge_decay
 from verify.studies.study import Finding, Judgement, Row, Sheet, Study
 from verify.systems.fields import LARGEST_DIMENSION, Count
+from verify.systems.token_selection.selection import test_selection
 from verify.systems.token_selection.studies.family import (
+    SELECTED,
     Family,
     finding,
     groups,
@@ -25,7 +27,6 @@ from verify.systems.token_selection.studies.family import (
     selection_strength,
 )
 from verify.systems.token_selection.studies.flow import follow
-from verify.systems.token_selection.studies.selection import test_selection
 
 HORIZONS = (1e2, 1e3, 1e4, 1e6, 1e8)
 """Effective times, in units of n/(sigma^2 d), at which every cell is looked at."""
@@ -83,7 +84,7 @@ def regime_of(seen: Mapping[str, float]) -> Regime:
         >>> regime_of({"clean_fitted": 1.0, "noisy_fitted": 1.0, "test_selection": 0.2})
         'harmful'
     """
-    selects = seen["test_selection"] >= float(harmful_selection.claims[0].rhs)
+    selects = seen["test_selection"] >= SELECTED
     if seen["clean_fitted"] < 1.0:
         return "unfitted"
     if seen["noisy_fitted"] == 1.0:
@@ -119,15 +120,14 @@ def _crossing(row: Row) -> float:
 
 def _harmful(memorised: Sequence[Seen]) -> Finding:
     below = [seen["test_selection"] for _, place, seen in memorised if place < 1.0]
-    half = float(harmful_selection.claims[0].rhs)
     about = "largest P_select below the predicted crossing"
-    return in_every_cell(harmful_selection, [each <= half for each in below], about, max(below, default=None))
+    return in_every_cell(harmful_selection, [each <= SELECTED for each in below], about, max(below, default=None))
 
 
 def _swapped(memorised: Sequence[Seen]) -> Finding:
     """The harmful regime looked for on the wrong side."""
     far = [seen["test_selection"] for _, place, seen in memorised if place > 2.0]
-    holds = [each <= float(harmful_selection.claims[0].rhs) for each in far]
+    holds = [each <= SELECTED for each in far]
     about = "smallest P_select beyond twice the predicted crossing"
     return in_every_cell(harmful_selection, holds, about, min(far, default=None), "above in place of below")
 
@@ -147,8 +147,7 @@ def _benign(memorised: Sequence[Seen]) -> list[Finding]:
 
 
 def _agreement(memorised: Sequence[Seen]) -> str:
-    half = float(harmful_selection.claims[0].rhs)
-    agree = [(place > 1.0) == (seen["test_selection"] >= half) for _, place, seen in memorised]
+    agree = [(place > 1.0) == (seen["test_selection"] >= SELECTED) for _, place, seen in memorised]
     wrong = [place for (_, place, _), right in zip(memorised, agree, strict=True) if not right]
     told = f"; the others have sqrt(n d) SNR^2 at {min(wrong):.2f} to {max(wrong):.2f} of it" if wrong else ""
     return f"{sum(agree)} of {len(agree)} cells that memorise are on the predicted side of the crossing{told}"

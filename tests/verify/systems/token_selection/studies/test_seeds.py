@@ -53,7 +53,7 @@ def test_generalisation_that_comes_with_the_fit_is_not_delayed(rows: Any) -> Non
     judgement = judge_seeds(rows(SEEDS, {"seeds": "3"}, at_once), NoQuestion())
     (delayed,) = [each for each in judgement.findings if each.statement == "generalisation-is-delayed"]
     assert delayed.verdict is Verdict.REFUTED
-    assert sum("in 0 of 3 cells" in note for note in judgement.notes) == 2
+    assert sum("in 0 of 3 cells, in 0 not" in note for note in judgement.notes) == 2
 
 
 @pytest.mark.parametrize(

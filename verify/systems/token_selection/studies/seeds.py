@@ -41,8 +41,8 @@ Case = Literal[
 ACCURATE = 0.95
 """Test accuracy that counts as generalisation where accuracy is what is delayed."""
 
-SOON, LATER = 50, 1000
-"""A run is delayed that fits all by the first of these steps, and does not generalise within so many steps more."""
+LATER = 1000
+"""A run is delayed that does not generalise within so many steps of fitting all."""
 
 FIRST_STEPS = 100
 """Steps within which attention has left 1/T by a quarter in every preset."""
@@ -147,9 +147,9 @@ def harmed(end: Mapping[str, float]) -> bool:
 
 
 def delayed(end: Mapping[str, Any], quantity: str = "attention_step") -> bool:
-    """Every sample is fitted soon; what a test sample attends to, or its class, is right much later, or not yet."""
+    """Every sample is fitted; what a test sample attends to, or its class, is right much later, or not yet."""
     fit_step, later = end["fit_step"], end[quantity]
-    return fit_step is not None and fit_step <= SOON and (later is None or later > fit_step + LATER)
+    return fit_step is not None and (later is None or later > fit_step + LATER)
 
 
 EXPECTED: Mapping[str, tuple[Lemma, Callable[[Mapping[str, Any]], bool], str]] = {
@@ -159,7 +159,7 @@ EXPECTED: Mapping[str, tuple[Lemma, Callable[[Mapping[str, Any]], bool], str]] =
     "benign-delayed": (
         generalisation_is_delayed,
         delayed,
-        f"every label fitted by step {SOON}, test attention 1/2 not within {LATER} more",
+        f"test attention 1/2 not within {LATER} steps of T_fit",
     ),
     "delayed-accuracy": (benign_selection, memorised, "noisy labels fitted, P_select > 1/2"),
     "delayed-accuracy-orthogonal": (benign_selection, memorised, "noisy labels fitted, P_select > 1/2"),
@@ -208,7 +208,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
             late = sum(delayed(row.measured, "accuracy_step") for row in members)
             never = sum(row.measured["accuracy_step"] is None for row in members)
             notes.append(
-                f"{case}: every label fitted by step {SOON}, test accuracy {ACCURATE} not within {LATER} more"
+                f"{case}: test accuracy {ACCURATE} not within {LATER} steps of T_fit"
                 f" in {late} of {len(members)} cells, in {never} not within the run"
             )
     return notes

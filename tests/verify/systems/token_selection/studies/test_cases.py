@@ -26,7 +26,7 @@ def expected() -> dict[str, dict[str, str]]:
     lines = [line.strip("| ").split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| ")]
     (columns,) = [line for line in lines if "T_gen" in line]
     rows = [line for line in lines if line[1:2] == ["expected"]]
-    return {row[0].strip("`"): dict(zip(columns[1:], row[2:], strict=True)) for row in rows}
+    return {row[0].strip("`"): dict(zip(columns[2:], row[2:], strict=True)) for row in rows}
 
 
 def step(words: str) -> float:

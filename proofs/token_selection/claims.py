@@ -25,6 +25,8 @@ LEDGER: dict[str, Headline] = {
             exact.first_step,
             stage_one.stage_one_scores,
             stage_one.stage_one_gaps,
+            stage_one.stage_one_not_shorter,
+            stage_one.stage_one_not_longer,
             stage_one.stage_one_loss_derivatives,
             stage_one.stage_one_is_linear,
             stage_one.stage_one_duration,

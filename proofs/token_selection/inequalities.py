@@ -16,6 +16,7 @@ from proofs.language import (
     Lemma,
     Log1p,
     Logistic,
+    Observable,
     ScalarInequality,
     Smallest,
     Softplus,
@@ -23,12 +24,15 @@ from proofs.language import (
     accumulated,
     after,
     at_start,
+    define,
     real_variable,
 )
 from proofs.shared import logistic
 from proofs.token_selection.exact import balance_drift
 from proofs.token_selection.stages import HALF
 from proofs.token_selection.symbols import (
+    CLASS,
+    TOKEN,
     N,
     T,
     attention,
@@ -36,6 +40,8 @@ from proofs.token_selection.symbols import (
     diameter,
     effective_gap,
     gradient_square,
+    is_other,
+    k,
     label,
     loss,
     loss_derivative,
@@ -265,8 +271,38 @@ one_token_more = Lemma(
 
 # Test samples.
 
+behind = Observable(
+    "behind",
+    CLASS,
+    TOKEN,
+    constant=True,
+    nonnegative=True,
+    words="probability that a token outscores token 0 in a test sample of a class, by the law of their lead alone",
+)
+missed = Observable(
+    "missed",
+    CLASS,
+    constant=True,
+    nonnegative=True,
+    words="probability that a test sample of a class attends most to another token than token 0",
+)
+least_missed = Observable(
+    "least_missed",
+    CLASS,
+    constant=True,
+    nonnegative=True,
+    words="how often the strongest rival outscores token 0",
+)
+define(least_missed[k], Largest(behind[k, t], t, where=is_other[t]))
+
+most_missed = Observable(
+    "most_missed", CLASS, constant=True, words="how often some rival would, if their leads were independent"
+)
+define(most_missed[k], -Expm1(Total(is_other[t] * Log1p(-behind[k, t]), t)))
+
 selection_probability = Lemma(
-    words="A test sample attends most to another token with a probability between two products of normal tails.",
+    words="A test sample misses its signal no less often than one rival wins, no more than independent ones would.",
+    claims=[Claim(missed[k], ">=", least_missed[k]), Claim(missed[k], "<=", most_missed[k])],
     kind="law",
     source=Derived("docs/token-selection-statements.md#test-samples"),
     proof=ByHand("docs/token-selection-statements.md#test-samples"),

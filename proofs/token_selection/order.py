@@ -186,7 +186,7 @@ selection_boundary = Lemma(
     rests_on=[benign_selection, harmful_selection],
 )
 
-_untouched = Logistic(-1 / sqrt(2))
+untouched = Logistic(-1 / sqrt(2))
 """The loss derivative of a sample that attends to its signal, whose value is 1/sqrt 2."""
 
 window_without_overfitting = Lemma(
@@ -197,7 +197,7 @@ window_without_overfitting = Lemma(
         "~",
         (T - 1)
         / (2 * T)
-        * (flip_rate * log(flip_rate / _untouched) + (1 - flip_rate) * log((1 - flip_rate) / (1 - _untouched))),
+        * (flip_rate * log(flip_rate / untouched) + (1 - flip_rate) * log((1 - flip_rate) / (1 - untouched))),
     ),
     source=Paper(
         PAPER, says="with a strong signal training does not overfit", derived="that it is a window, and its length"
@@ -216,12 +216,14 @@ signal_grows_like_the_margin = Lemma(
     rests_on=[clean_growth, noisy_growth],
 )
 
+closed_slope = clean_strength / (clean_strength + T / (T - 1))
+
 signal_slope_in_closed_form = Lemma(
     words="That gain is kappa_c / (kappa_c + T/(T - 1)) where clean samples share one coefficient.",
     kind="order",
     claims=[
-        Claim(signal_slope, ">=", Rational(85, 100) * clean_strength / (clean_strength + T / (T - 1))),
-        Claim(signal_slope, "<=", Rational(106, 100) * clean_strength / (clean_strength + T / (T - 1))),
+        Claim(signal_slope, ">=", Rational(85, 100) * closed_slope),
+        Claim(signal_slope, "<=", Rational(106, 100) * closed_slope),
     ],
     source=HERE,
     rests_on=[signal_grows_like_the_margin],

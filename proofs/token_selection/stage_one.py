@@ -8,7 +8,7 @@ proof is in `docs/token-selection-statements.md#stage-one`.
 
 from typing import Any
 
-from sympy import Abs, Min, Rational, exp, log, sqrt, tanh
+from sympy import Abs, Max, Min, exp, log, sqrt, tanh
 
 from proofs.language import (
     STEP,
@@ -27,13 +27,20 @@ from proofs.language import (
 )
 from proofs.token_selection import exact
 from proofs.token_selection.inequalities import STARTS_AT_ZERO, loss_derivative_exact, value_range
-from proofs.token_selection.stages import END_OF_STAGE_ONE, HALF, STAGE_ONE
+from proofs.token_selection.stages import (
+    END_OF_FIRST_QUARTER,
+    END_OF_STAGE_ONE,
+    FIRST_QUARTER,
+    HALF,
+    QUARTER,
+    STAGE_ONE,
+    departure,
+)
 from proofs.token_selection.symbols import (
     SAMPLE,
     TOKEN,
     N,
     T,
-    attention,
     effective_gap,
     gram_block,
     gram_rest,
@@ -54,7 +61,6 @@ from proofs.token_selection.symbols import (
 
 HERE = Derived("docs/token-selection-statements.md#stage-one")
 PROVED = ByHand("docs/token-selection-statements.md#stage-one")
-QUARTER = Rational(1, 4)
 
 
 def _of_sample(name: str, symbol: str, words: str, expression: Any, *, constant: bool = False) -> Observable:
@@ -298,15 +304,52 @@ stage_one_query_norm = Lemma(
     proof=PROVED,
 )
 
-_others_peak = 1 / (1 + (T - 2) * exp(-spread[n]))
+gap_error = _of_sample(
+    "gap_error",
+    "e_gap",
+    "bound on what a sample's effective gaps lack to the expected",
+    score_error[n] * sqrt(1 + 1 / (1 + (T - 2) * exp(-spread[n]))),
+)
 
 stage_one_gaps = Lemma(
     words="In stage one attention is that of linearly growing scores, up to an error known from the start.",
-    claim=Claim(Abs(effective_gap[n, t] - expected_gap[n, t]), "<=", score_error[n] * sqrt(1 + _others_peak)),
+    claim=Claim(Abs(effective_gap[n, t] - expected_gap[n, t]), "<=", gap_error[n]),
     stage=STAGE_ONE,
     given=A_PRIORI,
     source=HERE,
     rests_on=[stage_one_scores],
+    proof=PROVED,
+)
+
+_expected_odds = expected_gap[n, t] - log(T - 1)
+_least, _most = Logistic(_expected_odds - gap_error[n]), Logistic(_expected_odds + gap_error[n])
+
+possible_departure = Observable(
+    "possible_departure", nonnegative=True, words="how far from uniform the bounds allow attention to be"
+)
+define(possible_departure, Largest(Max(T * _most - 1, 1 - T * _least), n, t))
+
+certain_departure = Observable("certain_departure", words="how far from uniform the bounds force some attention to be")
+define(certain_departure, Largest(Max(T * _least - 1, 1 - T * _most), n, t))
+
+
+stage_one_not_shorter = Lemma(
+    words="No attention leaves 1/T by a quarter before the first step at which bounds known from the start allow it.",
+    claim=Claim(possible_departure, ">", QUARTER),
+    stage=END_OF_FIRST_QUARTER,
+    given=[STARTS_AT_ZERO, BOUNDS_INFORM],
+    source=HERE,
+    rests_on=[stage_one_gaps],
+    proof=PROVED,
+)
+
+stage_one_not_longer = Lemma(
+    words="Some attention leaves 1/T by a quarter no later than bounds known from the start force it to.",
+    claim=Claim(certain_departure, "<=", QUARTER),
+    stage=FIRST_QUARTER,
+    given=[STARTS_AT_ZERO, BOUNDS_INFORM, Claim(departure, "<=", QUARTER)],
+    source=HERE,
+    rests_on=[stage_one_gaps],
     proof=PROVED,
 )
 
@@ -345,7 +388,7 @@ stage_one_duration = Lemma(
 stage_one_attention = Lemma(
     words="In stage one no attention leaves the order of 1/T.",
     kind="order",
-    claim=Claim(Largest(Abs(T * attention[n, t] - 1), n, t), "O", 1),
+    claim=Claim(departure, "O", 1),
     stage=STAGE_ONE,
     source=HERE,
     rests_on=[stage_one_gaps],

@@ -12,7 +12,18 @@ from typing import Any
 
 from sympy import Abs, Rational, log, sinh, sqrt
 
-from proofs.language import Claim, Event, Largest, Smallest, Stage, accumulated, after, at_event
+from proofs.language import (
+    Claim,
+    Event,
+    Largest,
+    Observable,
+    Smallest,
+    Stage,
+    accumulated,
+    after,
+    at_event,
+    define,
+)
 from proofs.token_selection.symbols import (
     T,
     attention,
@@ -34,11 +45,20 @@ from proofs.token_selection.symbols import (
 )
 
 HALF = Rational(1, 2)
+QUARTER = Rational(1, 4)
 is_clean = 1 - is_noisy[n]
 
+departure = Observable("departure", nonnegative=True, words="how far attention is from uniform, as a share of 1/T")
+define(departure, Largest(Abs(T * attention[n, t] - 1), n, t))
+
+tau_quarter = Event(
+    "tau_quarter",
+    Claim(departure, ">", QUARTER),
+    words="some attention is below 3/4 or above 5/4 of 1/T",
+)
 tau_1 = Event(
     "tau_1",
-    Claim(Largest(Abs(T * after(attention[n, t]) - 1), n, t), ">", HALF),
+    Claim(after(departure), ">", HALF),
     words="the next step takes some attention to half or to 3/2 of 1/T",
 )
 tau_2 = Event(
@@ -75,8 +95,12 @@ T_select = Event(
 To be selected is to have the largest score, be it by little. Attention turns later; runs see that on test samples,
 as T_gen."""
 
-EVENTS = (tau_1, tau_2, tau_3, tau_G, T_fit, T_select)
+EVENTS = (tau_quarter, tau_1, tau_2, tau_3, tau_G, T_fit, T_select)
 
+FIRST_QUARTER = Stage(
+    "first quarter", start=0, end=tau_quarter, words="until some attention is a quarter away from 1/T"
+)
+END_OF_FIRST_QUARTER = Stage("end of the first quarter", start=tau_quarter, end=tau_quarter, words="at tau_quarter")
 STAGE_ONE = Stage("stage one", start=0, end=tau_1, words="while every attention is within half of 1/T")
 STAGE_TWO = Stage("stage two", start=tau_2, words="once every clean sample has turned to its signal")
 NOISY_STAGE = Stage("memorisation", start=tau_G, words="once every noisy sample has settled on a token")

@@ -423,22 +423,51 @@ class StageOne:
         scale = np.abs(z.a).max() + np.abs(self.main).max() + mp.mpf(10) ** -20
         if exceeds(norms(centred - self.main), self.e, scale) or exceeds((z.p**2).sum(), self.qb):
             return True
-        gaps = replace(z, X=np.ones((1, 1, 1)))
-        gaps.__dict__.update(a=self.main, X=z.X)
-        others = 1 / (1 + (z.T - 2) * exp(-self.spread))
-        return exceeds(np.abs(z.gap - gaps.gap), (self.e * sqrt(1 + others))[:, None], scale)
+        return exceeds(np.abs(z.gap - self._gap_of_main(z)), self._gap_error, scale)
+
+    def _gap_of_main(self, z: State) -> Any:
+        expected = replace(z, X=np.ones((1, 1, 1)))
+        expected.__dict__.update(a=self.main, X=z.X)
+        return expected.gap
+
+    @property
+    def _gap_error(self) -> Any:
+        others = 1 / (1 + (self.start.T - 2) * exp(-self.spread))
+        return (self.e * sqrt(1 + others))[:, None]
+
+    def departures(self, z: State, share: Any = one) -> tuple[Any, Any]:
+        """How far from uniform attention is for certain, and can be; `share` of the errors is allowed for."""
+        odds, error = self._gap_of_main(z) - log(z.T - 1), share * self._gap_error
+        least, most = z.T * logistic(odds - error) - 1, z.T * logistic(odds + error) - 1
+        return np.maximum(least, -most).max(), np.maximum(most, -least).max()
+
+    def departs_otherwise(self, z: State, share: Any = one) -> bool:
+        """Whether attention is farther from uniform than it can be, or nearer than it is for certain."""
+        certain, possible = self.departures(z, share)
+        departure = np.abs(z.T * z.phi - 1).max()
+        scale = 1 + np.abs(z.a).max() + np.abs(self.main).max()
+        return exceeds(departure, possible, scale) or exceeds(certain, departure, scale)
 
 
-def stage_one(start: State, steps: int = 6, without: frozenset[str] = frozenset()) -> bool:
-    """While the errors are at most a hundred times what they are errors of."""
+def informed(start: State, steps: int, without: frozenset[str] = frozenset()) -> Iterator[tuple[StageOne, State]]:
+    """Errors and states, while the errors are at most a hundred times what they are errors of."""
     envelope = StageOne(start, without)
     for z in start.trained(steps):
         if envelope.e.max() > 100 * (1 + norms(envelope.main).max()):
-            return False
-        if envelope.broken_by(z):
-            return True
+            return
+        yield envelope, z
         envelope.step()
-    return False
+
+
+def stage_one(start: State, steps: int = 6, without: frozenset[str] = frozenset()) -> bool:
+    return any(
+        envelope.broken_by(z) or envelope.departs_otherwise(z) for envelope, z in informed(start, steps, without)
+    )
+
+
+def departs_as_expected(start: State, steps: int = 6) -> bool:
+    """The bracket of attention with a hundredth of its errors."""
+    return any(envelope.departs_otherwise(z, share=one / 100) for envelope, z in informed(start, steps))
 
 
 # Test samples: token 0 has lead sqrt(2) z_t over token t, all with independent standard normal noise.
@@ -545,11 +574,14 @@ def test_the_recurrence_of_stage_one_is_the_one_attacked(trained, arrays_of_run)
         for each in (stage_one_statements.score_error, stage_one_statements.query_bound, symbols.effective_gap)
     )
     main = value_of(stage_one_statements.expected_score, *arrays_of_run)
+    ends = (stage_one_statements.certain_departure, stage_one_statements.possible_departure)
+    departures = np.stack([value_of(each, *arrays_of_run) for each in ends], axis=1)
     envelope = StageOne(trained[0])
     for step, z in enumerate(trained):
         assert errors[step] == pytest.approx(floats(envelope.e), rel=1e-10)
         assert squares[step] == pytest.approx(float(envelope.qb), rel=1e-10)
         assert main[step] == pytest.approx(floats(envelope.main), rel=1e-10)
+        assert departures[step] == pytest.approx(floats(envelope.departures(z)), rel=1e-9, abs=1e-13)
         assert gaps[step] == pytest.approx(floats(z.gap), rel=1e-10, abs=1e-13)
         envelope.step()
 
@@ -607,6 +639,7 @@ TOO_GOOD: dict[str, tuple[Any, Bound]] = {
         FROM_ZERO,
         partial(stage_one, without=frozenset({"derivative", "curvature", "square", "query", "map"})),
     ),
+    "attention that leaves uniform as expected": (FROM_ZERO, departs_as_expected),
     "stage one without p": (FROM_ZERO, partial(stage_one, without=frozenset({"query"}))),
     "stage one with M as at the start": (FROM_ZERO, partial(stage_one, without=frozenset({"map"}))),
 }

@@ -31,8 +31,8 @@ def test_every_event_is_where_it_is_said() -> None:
     found = events(
         np.stack([clean, noisy], axis=1), np.transpose([[0, 1, 1, 1, 1, 1], [-1, -1, -1, 0.0, 1, 1]]), [CLEAN, NOISY]
     )
-    # 3 * 0.6 - 1 > 1/2 at step 3, so step 2 is the last within; 3 * 0.49 - 1 = 0.47 is not beyond
-    assert found == {"tau_1": 2, "tau_2": 3, "tau_3": 4, "tau_G": 5, "T_fit": 4}
+    # 3 * 0.6 - 1 > 1/2 at step 3, so step 2 is the last within; 3 * 0.49 - 1 = 0.47 is beyond 1/4, 3 * 0.4 - 1 is not
+    assert found == {"tau_quarter": 2, "tau_1": 2, "tau_2": 3, "tau_3": 4, "tau_G": 5, "T_fit": 4}
 
 
 @pytest.mark.parametrize(("kind", "absent"), [(CLEAN, {"tau_3", "tau_G"}), (NOISY, {"tau_2"})])

@@ -10,7 +10,7 @@ import numpy as np
 from sympy import log
 
 from proofs.language import Claim, Expm1, Lemma, roundoff
-from proofs.token_selection import exact, inequalities, stage_two
+from proofs.token_selection import exact, inequalities, stage_one, stage_two
 from proofs.token_selection.symbols import T, query_square, step_size
 from verify.controls import Control, Look, Plant, edit, made_plain
 from verify.scenes import Comparison, Scene
@@ -25,6 +25,11 @@ SMALL = Problem.model_validate(
     {"n": 4, "T": 4, "d": 30, "m": 3.0, "sigma": 0.5, "eta_f": 0.5, "step_size": 0.5, "test_samples": 3}
 )
 """Drawn in full; everything is of order one, squares of the step too."""
+
+BRACKETED = Problem.model_validate(
+    {"n": 2, "T": 4, "d": 30, "m": 6.0, "sigma": 0.5, "eta_f": 0.0, "step_size": 0.09, "test_samples": 3}
+)
+"""So strong a signal that bounds known from the start say at which step, or the one before, attention leaves 1/T."""
 
 STRETCHES, FEW = (12, 18), (3, 3)
 """Steps between two looks of the judge: in a run of some length, and where the first steps tell."""
@@ -41,6 +46,7 @@ def controls(of: System) -> list[Control]:
     untested = ArraysGiven.model_validate({"test_samples": 0})
     resumed = _scene(of, FEW, lambda: of.prepare_arrays(_moved(), untested, 0, "reduced", checked=True))
     bounds = Scene(of, lambda: of.prepare(SMALL, 0, "reduced", checked=True), STRETCHES, lambda: BOUNDS, uncompiled)
+    ends = Scene(of, lambda: of.prepare(BRACKETED, 0, "reduced", checked=True), FEW, lambda: ENDS, uncompiled)
     return [
         *_of_drives(run, small.look_at_gradients),
         *_of_steps(run, by_weights, resumed),
@@ -50,10 +56,12 @@ def controls(of: System) -> list[Control]:
         *_of_laws(),
         *_of_statements(run),
         *_of_bounds(bounds),
+        *_of_ends(ends),
     ]
 
 
 BOUNDS = (inequalities.sufficient_descent, stage_two.gap_sandwich, stage_two.growth_sandwich)
+ENDS = (stage_one.stage_one_not_shorter, stage_one.stage_one_not_longer)
 
 
 def _scene(of: System, stretches: Sequence[int], prepare: Callable[[], Prepared]) -> Scene:
@@ -438,5 +446,28 @@ def _of_bounds(run: Scene) -> list[Control]:
             "the growth function moves by what drives the leads, not by its exponential",
             _changed(stage_two.growth_sandwich, lambda side: side.replace(Expm1, lambda move: move)),
             "growth-sandwich",
+        ),
+    ]
+
+
+def _of_ends(run: Scene) -> list[Control]:
+    """Stage one lasts about as long as it should, and yet not as long."""
+
+    def paced(factor: str) -> Plant:
+        return edit(dynamics, "_fixed", "instance.step_size, geometry", f"{factor} * instance.step_size, geometry")
+
+    control = partial(Control, look=run.look)
+    return [
+        control(
+            "attention-moves-too-soon",
+            "training takes steps half as long again",
+            paced("1.5"),
+            "stage-one-not-shorter",
+        ),
+        control(
+            "attention-moves-too-late",
+            "training takes steps half as long",
+            paced("0.5"),
+            "stage-one-not-longer",
         ),
     ]

@@ -10,7 +10,7 @@ from verify.systems.token_selection.instance import Instance
 from verify.systems.token_selection.kernels import Array
 from verify.systems.token_selection.norms import block_norms, norm_on_span
 from verify.systems.token_selection.problem import ArraysGiven, Problem
-from verify.systems.token_selection.testing import half_lead
+from verify.systems.token_selection.selection import half_lead
 
 FOURTH_MOMENT = {"gaussian": 3.0, "uniform": 9.0 / 5.0}
 """`E w^4 / (E w^2)^2` of an entry of W."""
@@ -76,7 +76,7 @@ def statement_data(
             "dimension": float(training.d),
             "flip_rate": training.eta_f,
             "start_scale": training.s_0,
-            "start_spread": _start_spread(training),
+            "start_spread": start_spread(training),
             "signal_gram": (parts @ parts.T).reshape(blocks),
         }
     return data
@@ -87,7 +87,7 @@ def _blocks(name: str, matrix: Array, samples: int) -> dict[str, Array]:
     return {f"{name}_block": block, f"{name}_rest": rest}
 
 
-def _start_spread(problem: Problem) -> float:
+def start_spread(problem: Problem) -> float:
     """`E (W^T W)^2 / s_0^2`, a multiple of the identity: `2 + (k_4 - 2)/d` for independent entries."""
     if problem.start == "orthogonal":
         return 1.0

@@ -7,8 +7,6 @@ So a test sample is two numbers a token, and the same standard normal numbers se
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import ndtr
 
 from verify.systems.token_selection import compiled
 from verify.systems.token_selection.kernels import Array
@@ -53,22 +51,6 @@ class TestSamples:
         """Means of the tokens of both classes (2, T), from what the two signals have."""
         own, other = self.shares
         return np.stack([own * by_signal[0] + other * by_signal[1], own * by_signal[1] + other * by_signal[0]])
-
-
-def half_lead(tokens: int) -> float:
-    """The lead over `tokens - 1` standard normal numbers at which another one is the largest half the time.
-
-    Examples:
-        >>> round(half_lead(8), 3), abs(half_lead(2)) < 1e-9
-        (1.342, True)
-    """
-    points, weights = np.polynomial.hermite_e.hermegauss(200)
-    weights = weights / weights.sum()
-
-    def excess(lead: float) -> float:
-        return float(weights @ ndtr(points + lead) ** (tokens - 1)) - 0.5
-
-    return float(brentq(excess, -1.0, 10.0, xtol=1e-12))
 
 
 def draw_test_samples(

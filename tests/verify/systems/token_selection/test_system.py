@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import mpmath
 import numpy as np
 import pytest
 
@@ -20,7 +19,6 @@ from verify.systems.token_selection import SYSTEM, kernels
 from verify.systems.token_selection.controls import uncompiled
 from verify.systems.token_selection.dynamics import probe_coefficients
 from verify.systems.token_selection.problem import PRESETS, Problem
-from verify.systems.token_selection.testing import half_lead
 
 TINY = {"n": 4, "T": 4, "d": 40, "m": 4.0, "step_size": 0.2, "test_samples": 200, "eta_f": 0.5}
 
@@ -153,17 +151,6 @@ def test_the_direction_that_scores_tokens_is_as_long_as_statements_say() -> None
     for own in (0, 1):
         score = np.array(shares[0]) * means[own] + np.array(shares[1]) * means[1 - own]
         np.testing.assert_allclose(leads[-1, own], score[0] - score, rtol=1e-10, atol=1e-13)
-
-
-def test_half_lead_against_quadrature() -> None:
-    with mpmath.workdps(20):
-        for tokens in (3, 8, 20):
-            lead = half_lead(tokens)
-            share = mpmath.quad(
-                lambda z, lead=lead, tokens=tokens: mpmath.npdf(z) * mpmath.ncdf(z + lead) ** (tokens - 1),
-                [-10, -4, 0, 4, 10],
-            )
-            assert abs(share - 0.5) < 1e-9
 
 
 @pytest.mark.parametrize("engine", ["reduced", "weights"])

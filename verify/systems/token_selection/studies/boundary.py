@@ -17,11 +17,11 @@ from verify.studies.study import Finding, Judgement, NoQuestion, Row, Sheet, Stu
 from verify.studies.words import between
 from verify.systems.token_selection.kernels import Array
 from verify.systems.token_selection.problem import Problem
+from verify.systems.token_selection.selection import half_lead, test_selection
 from verify.systems.token_selection.studies.family import (
     Family,
     flip_share,
     groups,
-    lead_at_half,
     problem_of,
     record,
     rhs,
@@ -29,7 +29,6 @@ from verify.systems.token_selection.studies.family import (
 )
 from verify.systems.token_selection.studies.flow import Course, follow
 from verify.systems.token_selection.studies.margin import max_margin
-from verify.systems.token_selection.studies.selection import test_selection
 
 RESOLUTION = 0.02
 """Width in `log(beta)` at which the bisection stops; the crossing is interpolated inside."""
@@ -124,7 +123,7 @@ class Wrong:
 
 
 def _by_largest_of_all(problem: Problem) -> float:
-    return math.sqrt(2.0 * math.log(problem.T)) / lead_at_half(problem.T)
+    return math.sqrt(2.0 * math.log(problem.T)) / half_lead(problem.T)
 
 
 def _plain_flips(problem: Problem) -> float:

@@ -12,6 +12,7 @@ from scipy.optimize import brentq
 
 from proofs.language import Lemma
 from proofs.token_selection.order import (
+    closed_slope,
     exponential_delay,
     generalisation_is_delayed,
     signal_grows_like_the_margin,
@@ -29,10 +30,12 @@ from verify.systems.fields import Count, Positive
 from verify.systems.token_selection.draw import signal_shares
 from verify.systems.token_selection.kernels import Array
 from verify.systems.token_selection.problem import Problem
+from verify.systems.token_selection.selection import test_selection
 from verify.systems.token_selection.studies.family import (
     Family,
     Interval,
     band,
+    clean_strength,
     finding,
     flip_share,
     groups,
@@ -42,10 +45,10 @@ from verify.systems.token_selection.studies.family import (
     record,
     signal_strength,
     slope,
+    value,
 )
 from verify.systems.token_selection.studies.flow import LONGEST, Course, follow
 from verify.systems.token_selection.studies.margin import max_margin
-from verify.systems.token_selection.studies.selection import test_selection
 from verify.systems.token_selection.testing import draw_test_samples
 
 MARKS_A_DECADE = 16
@@ -114,11 +117,6 @@ def crossing_time(time: Array, level: Array, threshold: float) -> float | None:
         return float(time[0])
     share = (threshold - level[after - 1]) / (level[after] - level[after - 1])
     return float(time[after - 1] * (time[after] / time[after - 1]) ** share)
-
-
-def clean_strength(problem: Problem) -> float:
-    """`kappa_c = n SNR^2 (1 - eta_f) / 2`."""
-    return signal_strength(problem) * (1.0 - flip_share(problem)) / 2.0
 
 
 def half_attention_score(problem: Problem) -> float:
@@ -233,7 +231,7 @@ def course_sheet(families: Any) -> Sheet:
     lines = []
     for members in families:
         problem, found = problem_of(members[0]), [row.measured for row in members]
-        predicted = clean_strength(problem) / (clean_strength(problem) + problem.T / (problem.T - 1))
+        predicted = value(closed_slope, problem)
         lines.append(
             [
                 f"{signal_strength(problem):.3g}",

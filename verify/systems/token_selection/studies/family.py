@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sympy import exp
 
 from proofs.language import Claim, Lemma, Logistic
+from proofs.token_selection import order
 from proofs.token_selection.statements import statements
 from verify.checking.meter import condition_meter
 from verify.checking.verdicts import Verdict
@@ -20,9 +20,9 @@ from verify.studies.rules import LIMIT_RULE, RANGE_RULE, judge_limit, judge_rang
 from verify.studies.study import Finding, Row
 from verify.systems.fields import LARGEST_DIMENSION, Count, NonNegative, Positive
 from verify.systems.token_selection.kernels import Array
-from verify.systems.token_selection.observed import _start_spread
+from verify.systems.token_selection.observed import start_spread
 from verify.systems.token_selection.problem import Problem, Share
-from verify.systems.token_selection.testing import half_lead
+from verify.systems.token_selection.selection import half_lead
 
 Interval = tuple[float, float]
 
@@ -65,20 +65,23 @@ def flip_share(problem: Problem) -> float:
     return 2.0 * problem.flips / problem.n
 
 
+SELECTED = float(order.harmful_selection.claims[0].rhs)
+"""The probability of selecting the signal that separates benign from harmful."""
+
+
 def signal_strength(problem: Problem) -> float:
     """`kappa = n SNR^2`."""
-    return problem.n * problem.signal_to_noise**2
+    return value(order.signal_strength, problem)
 
 
 def selection_strength(problem: Problem) -> float:
     """`beta = sqrt(n d) SNR^2`."""
-    return float(np.sqrt(float(problem.n) * problem.d) * problem.signal_to_noise**2)
+    return value(order.selection_strength, problem)
 
 
-@cache
-def lead_at_half(tokens: int) -> float:
-    """`half_lead`, worked out once."""
-    return half_lead(tokens)
+def clean_strength(problem: Problem) -> float:
+    """`kappa_c = n SNR^2 (1 - eta_f) / 2`."""
+    return value(order.clean_strength, problem)
 
 
 def sides(claim: Claim, problem: Problem, measured: Mapping[str, float]) -> tuple[float, float]:
@@ -92,16 +95,25 @@ def sides(claim: Claim, problem: Problem, measured: Mapping[str, float]) -> tupl
         "signal_norm": problem.m,
         "noise_deviation": problem.sigma,
         "flip_rate": flip_share(problem),
-        "start_spread": _start_spread(problem),
-        "half_lead": lead_at_half(problem.T),
+        "start_spread": start_spread(problem),
+        "half_lead": half_lead(problem.T),
         **measured,
     }
-    # sympy has no number for a logistic function that it does not know.
-    plain = Claim(claim.lhs, claim.relation, claim.rhs.replace(Logistic, lambda x: 1 / (1 + exp(-x))))
+    plain = Claim(_known_to_sympy(claim.lhs), claim.relation, _known_to_sympy(claim.rhs))
     (found,) = condition_meter({"claim": ("", plain)}, constants, {"N": problem.n, "T": problem.T})
     if found.lhs is None or found.rhs is None:
         raise ValueError(f"{claim} is not determined by {', '.join(constants)}")
     return found.lhs, found.rhs
+
+
+def _known_to_sympy(expression: Any) -> Any:
+    """The expression with the logistic function, of which sympy has no number, written out."""
+    return expression.replace(Logistic, lambda x: 1 / (1 + exp(-x)))
+
+
+def value(expression: Any, problem: Problem) -> float:
+    """An expression that statements have of a problem alone."""
+    return sides(Claim(expression, "~", 1), problem, {})[0]
 
 
 def rhs(claim: Claim, problem: Problem, **measured: float) -> float:

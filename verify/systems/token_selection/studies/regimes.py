@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from scipy.special import ndtr
 
+from proofs.token_selection.inequalities import least_missed, most_missed, selection_probability
 from proofs.token_selection.order import benign_selection, harmful_selection, selection_boundary
+from verify.checking.compile import value_of
 from verify.checking.verdicts import Verdict
 from verify.studies.axes import spaced
 from verify.studies.fits import power_law
 from verify.studies.rules import DECAY_RULE, judge_decay
 from verify.studies.study import Finding, Judgement, Row, Sheet, Study
 from verify.systems.fields import LARGEST_DIMENSION, Count
+from verify.systems.token_selection.kernels import Array
+from verify.systems.token_selection.selection import first_is_largest, test_leads, test_selection
 from verify.systems.token_selection.studies.family import (
+    SELECTED,
     Family,
     finding,
     groups,
@@ -25,13 +33,18 @@ from verify.systems.token_selection.studies.family import (
     selection_strength,
 )
 from verify.systems.token_selection.studies.flow import follow
-from verify.systems.token_selection.studies.selection import test_selection
 
 HORIZONS = (1e2, 1e3, 1e4, 1e6, 1e8)
 """Effective times, in units of n/(sigma^2 d), at which every cell is looked at."""
 
 ROUNDING = 1e-12
 """A smaller probability of missing the signal cannot be told from 0."""
+
+QUADRATURE = 1e-9
+"""Largest error of a probability that is an integral."""
+
+TELLING = (1e-6, 0.25)
+"""Wrong bounds are looked at where the signal is missed this often: nearer to 0 or 1 all bounds are alike."""
 
 Regime = Literal["unfitted", "not overfitting", "benign", "harmful"]
 LETTERS: Mapping[Regime, str] = {"unfitted": "?", "not overfitting": "n", "benign": "b", "harmful": "."}
@@ -69,9 +82,30 @@ def measure_place(cell: Place, seed: int) -> dict[str, Any]:
             "clean_fitted": float(fitted[at, ~noisy].mean()) if not noisy.all() else 1.0,
             "noisy_fitted": float(fitted[at, noisy].mean()) if noisy.any() else 1.0,
             "test_selection": test_selection(problem, course.direction[at]),
+            **_missed(test_leads(problem, course.direction[at])),
         }
         for at, time in enumerate(HORIZONS)
     }
+
+
+def _missed(leads: Array) -> dict[str, Any]:
+    """How often each class selects another token, and between which bounds; wrong ones that forget a token's own noise.
+
+    `leads` (2, T - 1) are those of token 0, in standard deviations of a score; a difference of two has two of them.
+    """
+    return {
+        "missed": [1.0 - first_is_largest(each) for each in leads],
+        "bounds": _bounds(leads / math.sqrt(2.0)),
+        "wrong_bounds": _bounds(leads),
+    }
+
+
+def _bounds(z: Array) -> list[list[float]]:
+    """Both ends for each class, by the statement's expressions."""
+    behind = np.concatenate([np.zeros((2, 1)), ndtr(-z)], axis=1)
+    constants = {"behind": behind, "is_other": (np.arange(behind.shape[1]) > 0).astype(float)}
+    ends = (value_of(each, constants, {}) for each in (least_missed, most_missed))
+    return [[float(low), float(high)] for low, high in zip(*ends, strict=True)]
 
 
 def regime_of(seen: Mapping[str, float]) -> Regime:
@@ -83,7 +117,7 @@ def regime_of(seen: Mapping[str, float]) -> Regime:
         >>> regime_of({"clean_fitted": 1.0, "noisy_fitted": 1.0, "test_selection": 0.2})
         'harmful'
     """
-    selects = seen["test_selection"] >= float(harmful_selection.claims[0].rhs)
+    selects = seen["test_selection"] >= SELECTED
     if seen["clean_fitted"] < 1.0:
         return "unfitted"
     if seen["noisy_fitted"] == 1.0:
@@ -96,7 +130,7 @@ def judge_regimes(rows: Sequence[Row], question: Horizon) -> Judgement:
     at = f"{question.horizon:g}"
     places = [(row, selection_strength(problem_of(row)) / _crossing(row), row.measured[at]) for row in rows]
     memorised = [(row, place, seen) for row, place, seen in places if seen["noisy_fitted"] == 1.0]
-    findings = [_harmful(memorised), *_benign(memorised), _swapped(memorised)]
+    findings = [_harmful(memorised), *_benign(memorised), _swapped(memorised), *_bounded(rows)]
     sheets, maps = [], []
     for (size, start), members in groups(rows, "d", "start").items():
         found = _map(members, at)
@@ -119,17 +153,40 @@ def _crossing(row: Row) -> float:
 
 def _harmful(memorised: Sequence[Seen]) -> Finding:
     below = [seen["test_selection"] for _, place, seen in memorised if place < 1.0]
-    half = float(harmful_selection.claims[0].rhs)
     about = "largest P_select below the predicted crossing"
-    return in_every_cell(harmful_selection, [each <= half for each in below], about, max(below, default=None))
+    return in_every_cell(harmful_selection, [each <= SELECTED for each in below], about, max(below, default=None))
 
 
 def _swapped(memorised: Sequence[Seen]) -> Finding:
     """The harmful regime looked for on the wrong side."""
     far = [seen["test_selection"] for _, place, seen in memorised if place > 2.0]
-    holds = [each <= float(harmful_selection.claims[0].rhs) for each in far]
+    holds = [each <= SELECTED for each in far]
     about = "smallest P_select beyond twice the predicted crossing"
     return in_every_cell(harmful_selection, holds, about, min(far, default=None), "above in place of below")
+
+
+def _bounded(rows: Sequence[Row]) -> list[Finding]:
+    """Whether each class is missed within its bounds, at every horizon of every cell; wrong ones where that tells."""
+    seen = [each for row in rows for each in row.measured.values()]
+    telling = [each for each in seen if all(TELLING[0] < missed < TELLING[1] for missed in each["missed"])]
+    about = "P_miss of both classes at every horizon"
+    return [
+        in_every_cell(selection_probability, [_within(each, "bounds") for each in seen], about),
+        in_every_cell(
+            selection_probability,
+            [_within(each, "wrong_bounds") for each in telling],
+            about,
+            wrong="with the noise of one token",
+        ),
+    ]
+
+
+def _within(seen: Mapping[str, Any], bounds: str) -> bool:
+    """Whether all is within its bounds, up to the error of quadrature."""
+    return all(
+        low - QUADRATURE <= missed <= high + QUADRATURE
+        for missed, (low, high) in zip(seen["missed"], seen[bounds], strict=True)
+    )
 
 
 def _benign(memorised: Sequence[Seen]) -> list[Finding]:
@@ -147,8 +204,7 @@ def _benign(memorised: Sequence[Seen]) -> list[Finding]:
 
 
 def _agreement(memorised: Sequence[Seen]) -> str:
-    half = float(harmful_selection.claims[0].rhs)
-    agree = [(place > 1.0) == (seen["test_selection"] >= half) for _, place, seen in memorised]
+    agree = [(place > 1.0) == (seen["test_selection"] >= SELECTED) for _, place, seen in memorised]
     wrong = [place for (_, place, _), right in zip(memorised, agree, strict=True) if not right]
     told = f"; the others have sqrt(n d) SNR^2 at {min(wrong):.2f} to {max(wrong):.2f} of it" if wrong else ""
     return f"{sum(agree)} of {len(agree)} cells that memorise are on the predicted side of the crossing{told}"

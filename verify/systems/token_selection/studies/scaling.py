@@ -26,6 +26,7 @@ from verify.studies.rules import EXPONENT_RULE, judge_exponent
 from verify.studies.study import Finding, Judgement, NoQuestion, Row, Sheet, Study
 from verify.studies.words import between
 from verify.systems.fields import Count, Positive
+from verify.systems.token_selection import compiled
 from verify.systems.token_selection.kernels import Array, Integers
 from verify.systems.token_selection.studies.family import Family, finding, groups, record, tends_to_one
 from verify.systems.token_selection.studies.flow import Course, follow, time_unit
@@ -98,12 +99,10 @@ def _extremes(ratios: Array | None) -> list[float] | None:
 
 def effective_gap(score: Array, selected: Integers) -> Array:
     """Lead (K, n) of the selected tokens (n,) over the soft maximum of the others; `score` is (K, n, T)."""
-    tokens = score.shape[2]
-    others = np.arange(tokens) != selected[:, None]
-    own = np.take_along_axis(score, selected[None, :, None], axis=2)
-    leads = np.where(others, own - score, np.inf)
-    smallest = leads.min(axis=2)
-    return np.asarray(smallest - np.log(np.exp(smallest[..., None] - leads).sum(axis=2) / (tokens - 1)))
+    gap = np.empty_like(score)
+    for scores, leads in zip(score, gap, strict=True):
+        compiled.lead(scores, leads)
+    return np.asarray(np.take_along_axis(gap, selected[None, :, None], axis=2)[..., 0])
 
 
 def growth(gap: Array, tokens: int) -> Array:
@@ -214,7 +213,7 @@ SCALING = Study(
     name="scaling",
     words="the sharp laws of growth as dimensions grow, and growth linear in effective time",
     cell=Growing,
-    axes={"d": (10**4, 10**5, 10**6)},
+    axes={"d": (10**4, 10**5, 10**6, 10**7, 10**8)},
     seeds=4,
     measure=measure_growth,
     judge=judge_scaling,

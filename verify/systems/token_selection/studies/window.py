@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import Field
 
-from proofs.token_selection.order import window_without_overfitting
+from proofs.language import Logistic
+from proofs.token_selection.order import untouched, window_without_overfitting
 from verify.checking.verdicts import Verdict
 from verify.studies.rules import LIMIT_RULE
 from verify.studies.study import Finding, Judgement, NoQuestion, Row, Sheet, Study
@@ -23,14 +24,11 @@ from verify.systems.token_selection.studies.family import (
     groups,
     problem_of,
     record,
-    rhs,
     signal_strength,
     tends_to_one,
+    value,
 )
 from verify.systems.token_selection.studies.flow import LONGEST, follow
-
-UNTOUCHED = 1.0 / (1.0 + math.exp(math.sqrt(0.5)))
-"""Loss derivative of a sample that attends to its signal: with a larger share of flipped labels there is no window."""
 
 
 class Strong(Family):
@@ -51,14 +49,12 @@ def measure_window(cell: Strong, seed: int) -> dict[str, Any]:
     return {"fit_time": course.fit_time if math.isfinite(course.fit_time) else None}
 
 
-def _divergence(share: float, other: float) -> float:
-    return share * math.log(share / other) + (1.0 - share) * math.log((1.0 - share) / (1.0 - other))
+RATE = window_without_overfitting.claims[0].rhs
 
 
 def _unit_value(problem: Problem) -> float:
     """The rate as it would be if the value of a signal were 1 in place of 1/sqrt 2, over the right one."""
-    share = flip_share(problem)
-    return _divergence(share, 1.0 / (1.0 + math.e)) / _divergence(share, UNTOUCHED)
+    return value(RATE.xreplace({untouched: Logistic(-1)}), problem) / value(RATE, problem)
 
 
 def judge_window(rows: Sequence[Row], question: NoQuestion) -> Judgement:
@@ -67,13 +63,13 @@ def judge_window(rows: Sequence[Row], question: NoQuestion) -> Judgement:
     lines: list[list[str]] = []
     for (n, tokens, flips, rho, size), members in groups(rows, "n", "T", "eta_f", "rho", "d").items():
         name = f"n={n} T={tokens} eta_f={flips:g} rho={rho:g} d={size:g}"
-        share = flip_share(problem_of(members[0]))
-        if 0.0 < share < UNTOUCHED:
+        share, largest = flip_share(problem_of(members[0])), value(untouched, problem_of(members[0]))
+        if 0.0 < share < largest:
             rates = _rates(members)
             findings.append(_judged(members, rates, name))
             findings.append(_judged(members, rates, name, "as if the value of a signal were 1", _unit_value))
         else:
-            reason = f"there is a window only with a share of flipped labels between 0 and {UNTOUCHED:.3f}"
+            reason = f"there is a window only with a share of flipped labels between 0 and {largest:.3f}"
             findings.append(
                 finding(window_without_overfitting, Verdict.HYPOTHESIS_NOT_MET, name, LIMIT_RULE, reason=reason)
             )
@@ -123,7 +119,7 @@ def _judged(
     factor: Callable[[Problem], float] = lambda _: 1.0,
 ) -> Finding:
     problem = problem_of(members[0])
-    predicted = factor(problem) * rhs(window_without_overfitting.claims[0], problem)
+    predicted = factor(problem) * value(RATE, problem)
     strengths, ratios = [strength for strength, _ in rates], [rate / predicted for _, rate in rates]
     return tends_to_one(window_without_overfitting, strengths, ratios, name, "n SNR^2", wrong)
 

@@ -15,13 +15,13 @@ from verify.studies.study import Finding, NoQuestion
 from verify.systems.token_selection.studies.delay import (
     DELAY,
     Followed,
-    clean_strength,
     crossing_time,
     half_attention_score,
     judge_delay,
     leading_delay,
     measure_course,
 )
+from verify.systems.token_selection.studies.family import clean_strength
 from verify.systems.token_selection.studies.label_noise import LABEL_NOISE, judge_label_noise
 
 

@@ -27,7 +27,16 @@ def known(at: float = 1.0, noisy: float = 1.0) -> Callable[[Any, int], dict[str,
     def result(cell: Place, replicate: int) -> dict[str, Any]:
         problem = cell.problem()
         ratio = selection_strength(problem) / (at * rhs(selection_boundary.claims[0], problem))
-        seen = {"clean_fitted": 1.0, "noisy_fitted": noisy, "test_selection": ratio**2 / (1.0 + ratio**2)}
+        missed = 1.0 / (1.0 + ratio**2)
+        bounds = [[missed / 2.0, (1.0 + missed) / 2.0]] * 2
+        wrong = {"bounds": bounds, "wrong_bounds": [[0.0, missed / 2.0]] * 2}
+        seen = {
+            "clean_fitted": 1.0,
+            "noisy_fitted": noisy,
+            "test_selection": 1.0 - missed,
+            "missed": [missed] * 2,
+            **wrong,
+        }
         return {f"{time:g}": seen for time in HORIZONS}
 
     return result
@@ -36,7 +45,7 @@ def known(at: float = 1.0, noisy: float = 1.0) -> Callable[[Any, int], dict[str,
 def test_regimes_on_the_predicted_sides_are_supported(rows: Any) -> None:
     judgement = judge_regimes(rows(REGIMES, {}, known()), Horizon())
     assert {each.verdict for each in judgement.findings if not each.control} == {Verdict.SUPPORTED}
-    assert [each.verdict for each in judgement.findings if each.control] == [Verdict.REFUTED]
+    assert [each.verdict for each in judgement.findings if each.control] == [Verdict.REFUTED] * 2
     letters = {letter for line in judgement.results["maps"][0]["regimes"] for letter in line}
     assert letters == {"b", "."}
 
@@ -48,7 +57,21 @@ def test_a_crossing_far_below_refutes_the_harmful_regime(rows: Any) -> None:
 
 def test_of_cells_that_memorise_nothing_nothing_is_said(rows: Any) -> None:
     findings = judge_regimes(rows(REGIMES, {}, known(noisy=0.5)), Horizon()).findings
-    assert {each.verdict for each in findings} == {Verdict.HYPOTHESIS_NOT_MET}
+    about_memory = [each for each in findings if each.statement != "selection-probability"]
+    assert {each.verdict for each in about_memory} == {Verdict.HYPOTHESIS_NOT_MET}
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_a_class_that_is_missed_outside_its_bounds_refutes_them(rows: Any, end: int) -> None:
+    def outside(cell: Place, replicate: int) -> dict[str, Any]:
+        measured = known()(cell, replicate)
+        low, high = measured[f"{HORIZONS[0]:g}"]["bounds"][0]
+        missed = [(low + high) / 2.0, low - 1e-3 if end == 0 else high + 1e-3]
+        return {time: {**seen, "missed": missed} for time, seen in measured.items()}
+
+    findings = judge_regimes(rows(REGIMES, {}, outside), Horizon()).findings
+    (found,) = [each for each in findings if each.statement == "selection-probability" and not each.control]
+    assert found.verdict is Verdict.REFUTED
 
 
 @pytest.mark.parametrize(
@@ -75,3 +98,6 @@ def test_only_horizons_that_were_looked_at_can_be_asked_for() -> None:
 def test_real_cells_are_what_they_are_expected_to_be(ratio: float, regime: str) -> None:
     found = measure_place(Place(n=8, T=4, SNR=ratio, eta_f=0.25), seed=0)
     assert regime_of(found[f"{HORIZONS[-1]:g}"]) == regime
+    for seen in found.values():
+        for missed, (low, high) in zip(seen["missed"], seen["bounds"], strict=True):
+            assert low - 1e-9 <= missed <= high + 1e-9

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from mpmath import erfc, inf, mp, npdf, quad, sqrt
+from mpmath import erfc, mp, ncdf, npdf, quad
 
 from verify.statistics import clopper_pearson
+from verify.systems.token_selection import selection
 from verify.systems.token_selection.draw import head, signal_shares
 from verify.systems.token_selection.problem import Problem
-from verify.systems.token_selection.studies import selection
-from verify.systems.token_selection.testing import draw_test_samples, half_lead
+from verify.systems.token_selection.testing import draw_test_samples
 
 means = some.lists(some.floats(-6.0, 6.0), min_size=2, max_size=6).map(np.array)
 
@@ -28,12 +28,31 @@ def test_two_numbers_have_a_closed_form(lead: float) -> None:
     assert selection.first_is_largest(np.array([lead])) == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize("tokens", [3, 8, 32])
+def share(lead: float, tokens: int, rho: float) -> float:
+    """How often a normal number is the largest that leads two others by `(1 - rho)` of its lead over the rest."""
+    with mp.workdps(25):
+
+        def density(z: object) -> object:
+            weaker = ncdf(z + lead * (1 - mp.mpf(rho))) ** 2
+            return npdf(z) * weaker * ncdf(z + lead) ** (tokens - 3)
+
+        return float(quad(density, [-12, -5, -2, 0, 2, 5, 12]))
+
+
+@pytest.mark.parametrize("tokens", [4, 8, 16])
 def test_at_the_half_lead_another_is_largest_half_the_time(tokens: int) -> None:
-    lead = half_lead(tokens)
-    with mp.workdps(20):
-        found = quad(lambda z: npdf(z) * (erfc(-(z + lead) / sqrt(2)) / 2) ** (tokens - 1), [-inf, -2, 0, 2, inf])
-    assert float(found) == pytest.approx(0.5, abs=1e-10)
+    assert share(selection.half_lead(tokens), tokens, 0.0) == pytest.approx(0.5, abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("rho", "leads"),
+    [(0.0, {4: 0.836775, 8: 1.341838, 16: 1.726280}), (0.1, {4: 0.897714, 8: 1.384486, 16: 1.753116})],
+)
+def test_weak_signals_ask_for_a_larger_lead(rho: float, leads: dict[int, float]) -> None:
+    """The numbers of the docs, by another quadrature; with weak signals they are leads over tokens without any."""
+    for tokens, lead in leads.items():
+        assert share(lead, tokens, rho) == pytest.approx(0.5, abs=1e-6)
+        assert (selection.half_lead(tokens) == pytest.approx(lead, abs=1e-6)) is (rho == 0.0)
 
 
 @pytest.mark.parametrize("along", [0.3, 0.05])

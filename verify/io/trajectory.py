@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,13 @@ def trajectory_dataset(
 
 
 def write_trajectory(dataset: xarray.Dataset, path: Path) -> None:
-    """Write a NetCDF file, compressed without loss."""
+    """Write a NetCDF file, compressed without loss.
+
+    Raises:
+        OSError: if the disk refuses; the library tells it as an error of its own kind.
+    """
     encoding = {name: {"zlib": True, "complevel": 4} for name in dataset.data_vars}
-    dataset.to_netcdf(path, engine="netcdf4", encoding=encoding)
+    try:
+        dataset.to_netcdf(path, engine="netcdf4", encoding=encoding)
+    except RuntimeError as error:
+        raise OSError(errno.EIO, f"{path.name}: {error}") from None

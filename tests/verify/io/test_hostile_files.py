@@ -1,4 +1,4 @@
-"""Files that were truncated, bent or made to do harm: read rightly, or refused in one line, and nothing else happens."""
+"""Files that were truncated, bent or made to do harm: read rightly or refused in one line, and nothing else happens."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,4 +40,5 @@ def write_trajectory(dataset: xarray.Dataset, path: Path) -> None:
     try:
         dataset.to_netcdf(path, engine="netcdf4", encoding=encoding)
     except RuntimeError as error:
-        raise OSError(errno.EIO, f"{path.name}: {error}") from None
+        free = shutil.disk_usage(path.parent).free
+        raise OSError(errno.EIO, f"{path.name}: {error}; {free:,} bytes are free there") from None

@@ -26,7 +26,7 @@ from verify.io.request import make_request
 from verify.io.results import toml_text
 from verify.io.trajectory import trajectory_dataset, write_trajectory
 
-QUICK, MANY = 300, 20_000
+QUICK, MANY = 300, 4000
 
 EXPECTED = {
     "X": Expected(("N", "M", "d")),

@@ -19,7 +19,7 @@ from verify.studies.store import Store
 from verify.studies.study import Row
 from verify.studies.tasks import Outcome
 
-QUICK, MANY = 200, 20_000
+QUICK, MANY = 200, 4000
 
 
 class Parameters(BaseModel):

@@ -1,10 +1,14 @@
 """What all tests share: a Hypothesis profile, the command line in this process, the reference trajectory."""
 
+import json
+import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -84,3 +88,79 @@ def reference_file() -> Path:
 def reference(reference_file: Path) -> dict[str, np.ndarray]:
     with np.load(reference_file) as arrays:
         return dict(arrays)
+
+
+SERVER = r"""
+import json, os, signal, sys, time
+from verify.cli import main
+
+TOUCHING = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "tempfile.mkdtemp")
+
+def command(words, folder, die_at):
+    "Carry out a command; die by SIGKILL before the event of that number that touches the folder. Returns their number."
+    seen = 0
+    def watch(event, about):
+        nonlocal seen
+        if event in TOUCHING and folder in str(about[0]):
+            if seen == die_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            seen += 1
+    sys.addaudithook(watch)
+    sys.argv = ["verify", *words]
+    try:
+        main()
+    except SystemExit as ended:
+        return int(ended.code or 0), seen
+
+def forked(words, folder, die_at, die_after):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        quiet = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(quiet, descriptor)
+        os.write(writing, json.dumps(command(words, folder, die_at)).encode())
+        os._exit(0)
+    os.close(writing)
+    if die_after is not None:
+        time.sleep(die_after)
+        os.kill(child, signal.SIGKILL)
+    with open(reading, "rb") as stream:
+        told = stream.read()
+    os.waitpid(child, 0)
+    return json.loads(told) if told else None
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    print(json.dumps(forked(**asked)), flush=True)
+"""
+"""Answers each line with exit status and number of events, or with nothing if the command was killed.
+
+It imports once and forks for every command, so that kills fall on the command and not on imports.
+"""
+
+
+@contextmanager
+def _serving(imports: str) -> Iterator[Callable[..., Any]]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", imports + SERVER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+
+        def ask(words: list[str], folder: Path, die_at: int = -1, die_after: float | None = None) -> Any:
+            asked = {"words": words, "folder": str(folder), "die_at": die_at, "die_after": die_after}
+            server.stdin.write(json.dumps(asked) + "\n")  # type: ignore[union-attr]
+            server.stdin.flush()  # type: ignore[union-attr]
+            return json.loads(server.stdout.readline())  # type: ignore[union-attr]
+
+        try:
+            yield ask
+        finally:
+            server.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[..., Any]:
+    """Commands in processes that are killed: `with serving(imports) as ask: ask(words, folder, die_at=3)`."""
+    return _serving

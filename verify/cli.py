@@ -1,18 +1,22 @@
 """The command line. Every import that takes time waits until its command runs."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from verify.errors import RequestError
+from verify.errors import RequestError, terminal_line
 
 REFUSED = 2
 INTERRUPTED = 130
+READER_LEFT = 141
+"""As other programs end whose output nobody reads any more."""
 UsageError: Any = typer.BadParameter.__mro__[1]
 """What the option parser raises for words that make no command; typer does not export it."""
 
@@ -66,7 +70,8 @@ def run_command(
         int | None, typer.Option(help="Record every K-th step in place of log-spaced ones.", metavar="K")
     ] = None,
     lemmas: Annotated[
-        Path | None, typer.Option(help="Your own lemmas, a Python file; it runs with your rights.", metavar="MINE.py")
+        Path | None,
+        typer.Option(help="Your own lemmas: a Python file, which is run with your rights.", metavar="MINE.py"),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first violation and keep a replay file.")
@@ -76,7 +81,7 @@ def run_command(
     as_json: Json = False,
 ) -> None:
     """Train a problem exactly as its proof does, and judge every lemma at every step."""
-    from verify.io.folder import check_folder
+    from verify.io.folder import hold_folder
     from verify.io.request import make_request
     from verify.io.results import json_text
     from verify.io.settings import parse_words
@@ -95,11 +100,12 @@ def run_command(
         record_every=record_every,
         lemmas=lemmas,
     )
-    if out is not None:
-        check_folder(out, force)
-    finished = carry_out(request, strict=strict, interrupted=_interruptions(), show_progress=True)
-    if out is not None:
-        finished.save(out, force=force)
+    with ExitStack() as held:
+        if out is not None:
+            held.enter_context(hold_folder(out, force))
+        finished = carry_out(request, strict=strict, interrupted=_interruptions(), show_progress=True)
+        if out is not None:
+            finished.save(out, force=force)
     print_run(finished, stream=sys.stderr if as_json else sys.stdout, saved=out)
     if as_json:
         print(json_text(finished.record()))
@@ -263,11 +269,20 @@ def main() -> None:
     """The entry point: one clear line and status 2 where a request is wrong."""
     try:
         words = spread_settings(sys.argv[1:]) or ["--help"]
+        _require_text(words)
         status = app(words, prog_name="verify", standalone_mode=False)
+        sys.stdout.flush()
     except RequestError as error:
         _refuse(str(error))
     except UsageError as error:
         _refuse(error.format_message())
+    except MemoryError:
+        _refuse("there is not enough memory for this request")
+    except OSError as error:
+        _discard_output()
+        _refuse(f"{error.filename or 'the output'} cannot be written or read ({error.strerror})")
+    except SystemExit:  # the option parser's answer to a reader that has left, whose status means a violation here
+        sys.exit(READER_LEFT)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     if status == INTERRUPTED:
@@ -275,6 +290,24 @@ def main() -> None:
     sys.exit(status)
 
 
+def _require_text(words: list[str]) -> None:
+    """Refuse bytes that are no text: what a run leaves, which names its files, could not be written after it.
+
+    Raises:
+        RequestError: naming the word.
+    """
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise RequestError(f"{word}: not a word in UTF-8") from None
+
+
+def _discard_output() -> None:
+    """Nothing more is written: what is left in the buffer would fail once more when the process ends."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it lives as long as the process
+
+
 def _refuse(message: str) -> NoReturn:
-    print("verify:", " ".join(message.splitlines()), file=sys.stderr)
+    print("verify:", terminal_line(message), file=sys.stderr)
     sys.exit(REFUSED)

@@ -101,7 +101,7 @@ def write_gradients(table: GradientTable, path: Path) -> None:
     """
     arrays = {f"gradient_{name}": gradient for name, gradient in table.gradients.items()}
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".verify-") as scratch:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as scratch:
             whole = Path(scratch) / "gradients.npz"
             np.savez(whole, loss=table.loss, **arrays)  # type: ignore[arg-type]
             os.replace(whole, path)

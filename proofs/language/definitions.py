@@ -1,5 +1,6 @@
 """How observables are defined in terms of others, and what every expression must satisfy."""
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -114,10 +115,15 @@ def _names(indices: Iterable[Index]) -> str:
     return ", ".join(sorted(index.name for index in indices))
 
 
+_LARGEST = int(sys.float_info.max)
+
+
 def check_expression(what: str, expression: Any, variables: Iterable[sympy.Symbol] = ()) -> Any:
     """The sympified expression, if it has no floats, unknown symbols, bare arrays, indices for numbers."""
     if isinstance(expression, float):
         raise refusal(what, f"it holds the float {expression}: write a Rational")
+    if isinstance(expression, str):
+        raise refusal(what, "a side is text: write it in symbols")
     expression = sympy.sympify(expression)
     if floats := expression.atoms(sympy.Float):
         raise refusal(what, f"it holds the float {min(floats)}: write a Rational")
@@ -125,6 +131,8 @@ def check_expression(what: str, expression: Any, variables: Iterable[sympy.Symbo
         raise refusal(what, f"symbol {min(unknown, key=str)} is declared nowhere")
     if infinite := expression.atoms(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan):
         raise refusal(what, f"it holds {min(infinite, key=str)}")
+    if any(max(abs(number.p), number.q) > _LARGEST for number in expression.atoms(sympy.Rational)):
+        raise refusal(what, "it holds a number beyond float64")
     if strange := {part for part in sympy.preorder_traversal(expression) if not isinstance(part, _KNOWN)} - set(
         variables
     ):

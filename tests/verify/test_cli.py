@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import xarray
 
-from verify.cli import INTERRUPTED, spread_settings
+from verify.cli import INTERRUPTED, READER_LEFT, spread_settings
 from verify.engines.drive import Ending
 
 Refusal = Callable[..., str]
@@ -236,3 +236,31 @@ def test_a_command_that_is_interrupted_otherwise_says_so(
     monkeypatch.setattr("verify.gradients.compare_gradients", pressed)
     status, out, err = command("gradients", "benign-vit")
     assert (status, out, err.splitlines()[-1]) == (INTERRUPTED, "", "verify: interrupted")
+
+
+@pytest.mark.parametrize("words", [("list",), ("show", "benign-vit/loss-derivative-near-half")])
+def test_output_that_cannot_be_written_is_told_in_one_line(words: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        found = subprocess.run([*VERIFY, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert found.returncode == 2
+    assert found.stderr == "verify: the output cannot be written or read (No space left on device)\n"
+
+
+def test_a_reader_that_has_left_is_no_violation() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    found = subprocess.run([*VERIFY, "list"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (found.returncode, found.stderr) == (READER_LEFT, "")
+
+
+def test_words_that_are_no_text_are_refused(refusal: Refusal) -> None:
+    assert refusal("run", "benign-vit", "--out", os.fsdecode(b"run\xff")) == r"run\udcff: not a word in UTF-8"
+
+
+def test_too_little_memory_is_told_in_one_line(refusal: Refusal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def take(*words: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("verify.gradients.compare_gradients", take)
+    assert refusal("gradients", "benign-vit") == "there is not enough memory for this request"

@@ -1,5 +1,6 @@
 """Arrays from `.npz` files that nobody has to trust: sizes are known before memory is taken, nothing is unpickled."""
 
+import io
 import lzma
 import math
 import tokenize
@@ -24,6 +25,9 @@ BROKEN = (
 
 LONGEST = 2**63 - 1
 """The longest axis that NumPy can index."""
+
+LONGEST_HEADER = 2**16
+"""Bytes that are read for an array's header, which may declare 4 GiB of itself; NumPy writes some hundred."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,10 @@ def _header(
 ) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
     try:
         with archive.open(member) as stream:
-            version = npy.read_magic(stream)
-            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, _, dtype = read(stream)
+            head = io.BytesIO(stream.read(LONGEST_HEADER))
+        version = npy.read_magic(head)
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read(head)
         if not all(0 <= length <= LONGEST for length in shape):
             raise ValueError(shape)
     except (*BROKEN, OSError):
@@ -87,6 +92,9 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str, member: str) -> NDArr
     try:
         with archive.open(member) as stream:
             array = npy.read_array(stream, allow_pickle=False)
+            # The end of the member is where its checksum is compared.
+            if stream.read(1):
+                raise ValueError("more bytes than its header says")
     except (*BROKEN, OSError):
         raise RequestError(f"--instance: array {name} of {path} is broken or truncated") from None
     result = np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)

@@ -29,7 +29,9 @@ def load_lemmas(path: Path) -> list[Lemma]:
         found = [statement for statement in collect(module).values() if isinstance(statement, Lemma)]
     except StatementError as error:
         raise RequestError(f"--lemmas: {error}") from None
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a file that ends the process would end it with its own exit status
         line = _line_of(error, path)
         raise RequestError(f"--lemmas: {path}:{line}: {type(error).__name__}: {error}") from None
     if not found:
@@ -37,7 +39,7 @@ def load_lemmas(path: Path) -> list[Lemma]:
     return found
 
 
-def _line_of(error: Exception, path: Path) -> int:
+def _line_of(error: BaseException, path: Path) -> int:
     """The line of the user's file at which the error came up."""
     if isinstance(error, SyntaxError):
         return error.lineno or 0

@@ -168,6 +168,8 @@ def _instance_of(config: Path | None, written: Mapping[str, Any]) -> Path | None
     if not isinstance(written["instance"], str):
         raise RequestError.of("--config: instance", written["instance"], "a file name")
     path = config.parent / written["instance"]
+    if not path.is_file():
+        raise RequestError(f"--config: instance {path} cannot be read (it is no file)")
     wanted = written.get("instance_sha256")
     try:
         if wanted is not None and file_hash(path) != wanted:

@@ -12,7 +12,8 @@ from verify.errors import RequestError
 Model = TypeVar("Model", bound=BaseModel)
 
 RUN_KEYS = ("system", "preset", "seed", "engine", "steps", "record_every", "instance", "instance_sha256", "problem")
-LARGEST_CONFIG = 2**20
+LARGEST_CONFIG = 2**14
+DEEPEST_CONFIG = 8
 
 
 def parse_words(words: Iterable[str]) -> dict[str, str]:
@@ -76,9 +77,22 @@ def read_config(path: Path) -> dict[str, Any]:
         raise RequestError(f"--config: {path} cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
         raise RequestError(f"--config: {path} is not valid TOML ({error})") from None
+    if _depth(config) > DEEPEST_CONFIG:
+        raise RequestError(f"--config: {path} is nested deeper than {DEEPEST_CONFIG} levels")
     unknown = [key for key in config if key not in RUN_KEYS]
     if unknown:
         raise RequestError(f"--config: {path} has an unknown key {unknown[0]!r} (keys: {' '.join(RUN_KEYS)})")
     if not isinstance(config.get("problem", {}), dict):
         raise RequestError(f"--config: problem in {path} is not a table of fields")
     return config
+
+
+def _depth(config: dict[str, Any]) -> int:
+    """How deep tables and arrays are nested: without recursion, which dotted keys of any length would exhaust."""
+    level: list[Any] = [config]
+    depth = 0
+    while level:
+        depth += 1
+        inside = [item for each in level for item in (each.values() if isinstance(each, dict) else each)]
+        level = [each for each in inside if isinstance(each, dict | list)]
+    return depth

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,14 @@ def trajectory_dataset(
 
 
 def write_trajectory(dataset: xarray.Dataset, path: Path) -> None:
-    """Write a NetCDF file, compressed without loss."""
+    """Write a NetCDF file, compressed without loss.
+
+    Raises:
+        OSError: if the disk refuses; the library tells it as an error of its own kind.
+    """
     encoding = {name: {"zlib": True, "complevel": 4} for name in dataset.data_vars}
-    dataset.to_netcdf(path, engine="netcdf4", encoding=encoding)
+    try:
+        dataset.to_netcdf(path, engine="netcdf4", encoding=encoding)
+    except RuntimeError as error:
+        free = shutil.disk_usage(path.parent).free
+        raise OSError(errno.EIO, f"{path.name}: {error}; {free:,} bytes are free there") from None

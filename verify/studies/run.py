@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from verify.checking.verdicts import Evidence, Verdict
+from verify.errors import RequestError
 from verify.io.request import LARGEST_SEED, whole_number
 from verify.studies.design import SEEDS, Cell, Design, design
 from verify.studies.fingerprint import code_fingerprint
 from verify.studies.progress import StudyProgress
 from verify.studies.store import Store
 from verify.studies.study import Finding, Judgement, Row
-from verify.studies.tasks import Task, find_study
+from verify.studies.tasks import Task, find_study, one_line
 from verify.studies.workers import Dask, Executor, Processes
 from verify.systems.base import System, find_system
 from verify.versions import versions
@@ -198,7 +199,13 @@ def carry_out_study(
         notes.append(f"{outdated:,} cells of the store were measured by other code and are not used")
     if not finished:
         notes.append("nothing is judged: no cell could be measured")
-    judgement = asked.judge(finished, designed.question) if finished else Judgement({})
+    try:
+        judgement = asked.judge(finished, designed.question) if finished else Judgement({})
+    except (KeyError, TypeError, AttributeError) as error:
+        if len(missing) == len(designed.cells):
+            raise
+        told = f"--store: {path} holds results that {name} cannot judge ({one_line(error)})"
+        raise RequestError(told) from error
     return StudyRun(found, designed, path, finished, failures, judgement, notes)
 
 

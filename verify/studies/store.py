@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import sqlite3
@@ -18,7 +19,7 @@ from verify.studies.design import Cell, canonical
 from verify.studies.study import Row
 from verify.studies.tasks import Outcome
 
-SCHEMA = 1
+SCHEMA = 2
 DONE, FAILED = "done", "failed"
 LOCK_SUFFIX = ".lock"
 
@@ -35,16 +36,17 @@ CREATE TABLE cells (
     attempts INTEGER NOT NULL,
     seconds REAL NOT NULL,
     version TEXT NOT NULL,
-    finished_at TEXT NOT NULL
+    finished_at TEXT NOT NULL,
+    checksum TEXT NOT NULL
 );
 """
 
 PUT = """
 INSERT INTO cells VALUES (:key, :parameters, :replicate, :seed, :status, :result, :error, :attempts, :seconds,
-    :version, :finished_at)
+    :version, :finished_at, :checksum)
 ON CONFLICT (key) DO UPDATE SET status = excluded.status, result = excluded.result, error = excluded.error,
     attempts = cells.attempts + excluded.attempts, seconds = excluded.seconds, version = excluded.version,
-    finished_at = excluded.finished_at
+    finished_at = excluded.finished_at, checksum = excluded.checksum
 """
 
 
@@ -119,6 +121,7 @@ class Store:
             "version": self._version,
             "finished_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
+        row["checksum"] = _checksum(cell.key, row["status"], outcome.result, outcome.error)
         with _disk_errors(self.path):
             self._database.execute(PUT, row)
 
@@ -132,14 +135,20 @@ class Store:
         """Those of the cells that are stored, finished or failed, in the order given."""
         wanted = {cell.key: place for place, cell in enumerate(cells)}
         found: dict[int, Row] = {}
-        columns = "key, result, error, attempts, seconds"
+        columns = "key, status, result, error, checksum, attempts, seconds"
         with _disk_errors(self.path):
-            for key, result, *rest in self._database.execute(f"SELECT {columns} FROM cells"):
-                if key in wanted:
-                    cell = cells[wanted[key]]
-                    parameters = cell.parameters.model_dump(mode="json")
-                    measured = None if result is None else json.loads(result)
-                    found[wanted[key]] = Row(parameters, cell.replicate, cell.seed, measured, *rest)
+            for key, status, result, error, checksum, *rest in self._database.execute(f"SELECT {columns} FROM cells"):
+                if key not in wanted:
+                    continue
+                cell = cells[wanted[key]]
+                if checksum != _checksum(key, status, result, error):
+                    raise sqlite3.DatabaseError(f"the cell {key} was changed after it was measured")
+                parameters = cell.parameters.model_dump(mode="json")
+                try:
+                    measured = None if result is None else dict(json.loads(result))
+                except (ValueError, TypeError, RecursionError):
+                    raise sqlite3.DatabaseError(f"the result of the cell {key} is none") from None
+                found[wanted[key]] = Row(parameters, cell.replicate, cell.seed, measured, error, *rest)
         return [found[place] for place in sorted(found)]
 
     def outdated(self) -> int:
@@ -151,10 +160,18 @@ class Store:
         return count
 
 
+def _checksum(*what: object) -> str:
+    """Of what was kept of a cell: the pages of the file have none, and a flipped bit is another number."""
+    return hashlib.sha256(json.dumps(what, default=repr).encode()).hexdigest()
+
+
 def _opened(path: Path, system: str, measured_as: str) -> sqlite3.Connection:
     """A connection to the store, which is made if there is none; a file that is refused stays as it is."""
     database = sqlite3.connect(path, isolation_level=None)
     try:
+        # Whoever wrote the file, nothing that it defines is carried out.
+        database.execute("PRAGMA trusted_schema = OFF")
+        database.execute("PRAGMA cell_size_check = ON")
         made_for = _meta(database, path)
         if made_for:
             _check(path, made_for, system, measured_as)
@@ -171,15 +188,26 @@ def _opened(path: Path, system: str, measured_as: str) -> sqlite3.Connection:
 
 def _meta(database: sqlite3.Connection, path: Path) -> dict[str, str]:
     """What the store says of itself; nothing, if the file has no tables yet."""
-    tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not tables:
+    defined = dict(database.execute("SELECT name, sql FROM sqlite_master WHERE sql <> ''").fetchall())
+    if not defined:
         return {}
-    if not {"meta", "cells"} <= tables:
+    if set(defined) != {"meta", "cells"}:
         raise RequestError(f"--store: {path} is an SQLite file of something else, not of a study")
     damage = database.execute("PRAGMA quick_check(1)").fetchone()[0]
     if damage != "ok":
         raise sqlite3.DatabaseError(damage.splitlines()[-1])
-    return dict(database.execute("SELECT name, value FROM meta"))
+    if defined["meta"] != _tables()["meta"]:
+        raise RequestError(f"--store: {path} is an SQLite file of something else, not of a study")
+    meta = dict(database.execute("SELECT name, value FROM meta"))
+    if meta.get("schema") == str(SCHEMA) and defined != _tables():
+        raise RequestError(f"--store: {path} is an SQLite file of something else, not of a study")
+    return meta
+
+
+def _tables() -> dict[str, str]:
+    """The definition of each table, as SQLite keeps it."""
+    statements = [statement.strip() for statement in TABLES.split(";") if statement.strip()]
+    return {statement.split()[2]: statement for statement in statements}
 
 
 def _check(path: Path, made_for: Mapping[str, str], system: str, measured_as: str) -> None:
@@ -207,7 +235,7 @@ def _create(database: sqlite3.Connection, system: str, measured_as: str) -> None
     }
     # In one transaction: a process that is killed here leaves a file without tables, which is a new store again.
     database.execute("BEGIN IMMEDIATE")
-    for statement in TABLES.split(";"):
+    for statement in _tables().values():
         database.execute(statement)
     database.executemany("INSERT INTO meta VALUES (?, ?)", [(name, str(value)) for name, value in meta.items()])
     database.execute("COMMIT")
@@ -220,7 +248,9 @@ class _Lock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path.with_name(path.name + LOCK_SUFFIX)
+        # Behind links, so that a store of two names has one lock.
+        whole = path.resolve()
+        self._path = whole.with_name(whole.name + LOCK_SUFFIX)
         while True:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
             try:

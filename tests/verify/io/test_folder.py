@@ -1,13 +1,14 @@
 """The folder of a run: whole or not at all."""
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 
 import pytest
 
 from verify.errors import RequestError
-from verify.io.folder import MARK, check_folder, write_folder
+from verify.io.folder import MARK, REPLAY, SCRATCH, check_folder, hold_folder, write_folder
 
 
 def text(content: str) -> object:
@@ -99,3 +100,63 @@ def test_a_failure_leaves_things_as_they_were(
     with pytest.raises(raised):
         write_folder(tmp_path / name, {"a.txt": text("a"), "b.txt": writer, MARK: text("{}")})
     assert listing(tmp_path) == before
+
+
+def test_nothing_of_the_run_that_is_replaced_stays(tmp_path: Path) -> None:
+    write_folder(tmp_path, {**FILES, REPLAY: text("of the first")})
+    write_folder(tmp_path, FILES)
+    assert listing(tmp_path) == ["a.txt", MARK]
+
+
+@pytest.mark.parametrize("name", [".", "new", "new/below"])
+def test_a_folder_is_held_by_one_run(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    with hold_folder(folder, force=False):
+        descriptor = os.open(folder, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(descriptor)
+    assert listing(tmp_path) == [], "what was made for it is gone"
+    with hold_folder(folder, force=False):
+        write_folder(folder, FILES)
+    assert listing(folder) == ["a.txt", MARK]
+
+
+def test_a_folder_that_another_run_holds_is_refused(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with pytest.raises(RequestError, match=r"^--out: .* is in use by another run"), hold_folder(tmp_path, force=False):
+        pass
+    with pytest.raises(RequestError, match="in use by another run"):
+        write_folder(tmp_path, FILES)
+    os.close(descriptor)
+    assert listing(tmp_path) == []
+
+
+def test_a_file_system_without_locks_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*words: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("verify.io.folder.fcntl.flock", none)
+    with hold_folder(tmp_path, force=False):
+        write_folder(tmp_path, FILES)
+    assert listing(tmp_path) == ["a.txt", MARK]
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / f"{SCRATCH}left").mkdir()
+    (tmp_path / f"{SCRATCH}left" / "half").touch()
+    write_folder(tmp_path, FILES)
+    assert listing(tmp_path) == ["a.txt", MARK]
+
+
+def test_links_in_a_folder_are_replaced_and_not_followed(tmp_path: Path) -> None:
+    folder, mine = tmp_path / "run", tmp_path / "mine"
+    folder.mkdir()
+    mine.write_text("mine")
+    (folder / "a.txt").symlink_to(mine)
+    (folder / MARK).symlink_to(tmp_path / "nowhere")
+    write_folder(folder, FILES)
+    assert mine.read_text() == "mine"
+    assert (folder / "a.txt").read_text() == "a"
+    assert listing(tmp_path) == ["mine", "run", "run/a.txt", f"run/{MARK}"]

@@ -22,14 +22,17 @@ CONFIDENCE = 0.99
 
 
 def limits(claims: Sequence[Claim], values: Mapping[Observable, float] | None = None) -> Interval:
-    """The range that claims about one quantity state, where the observables on their right sides have these values."""
+    """The range that claims about one quantity state, where the observables on their right sides have these values.
+
+    The bound of a strict claim is outside: cells that do not vary give intervals of no length, which can lie on it.
+    """
     low, high = -math.inf, math.inf
     for claim in claims:
         bound = float(claim.rhs.xreplace(dict(values or {})))
         if claim.relation in (">", ">="):
-            low = max(low, bound)
+            low = max(low, math.nextafter(bound, math.inf) if claim.relation == ">" else bound)
         else:
-            high = min(high, bound)
+            high = min(high, math.nextafter(bound, -math.inf) if claim.relation == "<" else bound)
     return low, high
 
 

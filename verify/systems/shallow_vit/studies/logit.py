@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import chdtrc, expit, ndtri, stdtrit
+from scipy.special import chdtrc, expit, stdtrit
 
 from verify.statistics import CONFIDENCE
 from verify.systems.shallow_vit.kernels import Array
@@ -29,8 +29,9 @@ class Logit:
     """The fit, with the covariance of its coefficients (3, 3) and how well the model describes the cells.
 
     `misfit` is the probability of a Pearson statistic as large as that of the cells, were the model true; `dispersion`
-    is that statistic over its `freedom`. Where the misfit is significant, variances are multiplied by it and Student's
-    quantile is taken (Finney, Probit Analysis, chapter 4).
+    is that statistic over its `freedom`. Variances are multiplied by the dispersion where it exceeds 1, and the
+    quantile is Student's (Finney, Probit Analysis, chapter 4), whether or not the misfit is significant: a test first
+    would overlook moderate scatter between cells, and the interval would miss twice as often as it says.
     """
 
     coefficients: Array
@@ -56,9 +57,8 @@ class Logit:
 
         Source: Fieller, Journal of the Royal Statistical Society B 16 (1954).
         """
-        (_, by_size, by_x), V = self.coefficients, self.covariance * (self.dispersion if self.misfits else 1.0)
-        tail = 0.5 + self.confidence / 2.0
-        square = float(stdtrit(self.freedom, tail) if self.misfits else ndtri(tail)) ** 2
+        (_, by_size, by_x), V = self.coefficients, self.covariance * max(1.0, self.dispersion)
+        square = float(stdtrit(self.freedom, 0.5 + self.confidence / 2.0)) ** 2
         # The slopes r with (b_2 + r b_1)^2 <= t^2 Var(b_2 + r b_1): a quadratic in r.
         a = by_size**2 - square * V[1, 1]
         b = by_size * by_x - square * V[1, 2]

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from flint import arb
-
 from verify.certify.arrays import Balls
 
 
@@ -28,11 +26,6 @@ class Enclosing(Protocol):
         ...
 
     @property
-    def loss(self) -> arb:
-        """The training loss of the present state."""
-        ...
-
-    @property
     def state(self) -> Mapping[str, Balls]:
         """What gradient descent moves, at the present step; `set_state` takes it back."""
         ...
@@ -43,6 +36,8 @@ class Enclosing(Protocol):
 
     def advance(self, steps: int) -> Mapping[str, Balls]:
         """Make so many steps: observables of states have a leading axis of `steps + 1`, those of increments `steps`.
+
+        The training loss is among them, as `loss`.
 
         Raises:
             verify.certify.memory.Undecided: if a step depends on a comparison that the enclosures leave open.

@@ -6,7 +6,8 @@ The source is that of `verify.checking.compile`, printed for an arithmetic that 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from proofs.language.recurrence import recurrences_behind
 from proofs.language.roundoff import RoundingAnalysis
 from proofs.language.statements import Claim
 from verify.certify.arrays import NAMES, Balls, Bools, balls
-from verify.certify.memory import Memory, Undecided, decided
+from verify.certify.memory import Memory, Undecided, decided, margin_of
 from verify.checking.arrays import SumOfProducts
 from verify.checking.compile import events_of, loops_behind, memories, source_function, stage_span
 from verify.checking.outcome import taken
@@ -36,27 +37,32 @@ class Enclosed:
     lhs: Balls
     rhs: Balls
 
-    @property
+    @cached_property
     def margin(self) -> Balls:
         """By how much the relation holds; minus the distance for an equality."""
-        match self.relation:
-            case "<=" | "<":
-                return np.asarray(self.rhs - self.lhs, dtype=object)
-            case ">=" | ">":
-                return np.asarray(self.lhs - self.rhs, dtype=object)
-            case _:
-                return np.asarray(-abs(self.lhs - self.rhs), dtype=object)
+        return margin_of(self.lhs, self.relation, self.rhs)
 
+    @cached_property
     def decided(self) -> tuple[Bools, Bools]:
         """Where it certainly holds, and where it certainly fails."""
-        return decided(self.lhs, self.relation, self.rhs)
+        return decided(self.margin, self.relation)
+
+    def later(self, states: int) -> Enclosed:
+        """The same without the first of so many states."""
+        return Enclosed(self.relation, without_first(self.lhs, states), without_first(self.rhs, states))
+
+
+def without_first(array: Any, states: int) -> Any:
+    """An array without the first of so many states; one that is the same for all of them as it is."""
+    return array[..., 1:] if array.shape[-1] == states else array
 
 
 @dataclass(frozen=True)
 class EnclosedClaim:
     """One claim of a lemma on the places of a stretch that belong to the lemma's stage.
 
-    `where` says which elements it speaks of; everything has an axis for each of its indices, then the step.
+    `where` says which elements it speaks of, `terms` are the absolute terms of an equality; everything has an axis for
+    each of its indices, then the step.
     """
 
     lemma: Lemma
@@ -66,6 +72,25 @@ class EnclosedClaim:
     sides: Enclosed
     given: Sequence[Enclosed]
     where: Bools
+    terms: Sequence[Balls]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of all axes."""
+        sides = [side for each in (self.sides, *self.given) for side in (each.lhs, each.rhs)]
+        return np.broadcast_shapes(*(side.shape for side in sides))
+
+    @property
+    def later(self) -> EnclosedClaim:
+        """The same without its first state."""
+        states = self.shape[-1]
+        return replace(
+            self,
+            first_step=self.first_step + 1,
+            sides=self.sides.later(states),
+            given=[each.later(states) for each in self.given],
+            terms=[without_first(term, states) for term in self.terms],
+        )
 
 
 @dataclass(frozen=True)
@@ -85,7 +110,9 @@ class Statements:
         claims = [claim for lemma in lemmas for claim in (*lemma.claims, *lemma.given)]
         everything = events_of(lemmas, events)
         sides = [side for each in (*claims, *(c for e in everything for c in e.claims)) for side in (each.lhs, each.rhs)]
-        loops = loops_behind(sides, RoundingAnalysis())
+        analysis = RoundingAnalysis()
+        loops = loops_behind(sides, analysis)
+        self.terms = {each: analysis.sizes(each) if each.relation == "==" else () for each in claims}
         scope = Scope(
             recorded,
             numbers={},
@@ -104,7 +131,7 @@ class Statements:
             claims = list(dict.fromkeys(claim for lemma in lemmas for claim in (*lemma.claims, *lemma.given)))
             targets: dict[Any, None] = {}
             for claim in claims:
-                targets |= dict.fromkeys((claim.lhs, claim.rhs, Mask(claim.where)))
+                targets |= dict.fromkeys((claim.lhs, claim.rhs, Mask(claim.where), *self.terms[claim]))
             targets |= dict.fromkeys(self.events)
             targets |= dict.fromkeys(memories(Graph(list(targets), self._scope)))
             masks = _masks(claims, self.events)
@@ -172,7 +199,7 @@ class Evaluation:
         for mask in targets.masks:
             if not np.all((found[mask] > 0.5) | (found[mask] < 0.5)):
                 raise Undecided(f"which elements {mask} picks", first_step)
-        cut = _Cut(found, windows, program, self.events, first_step, increments)
+        cut = _Cut(found, windows, program, self.statements.terms, self.events, first_step, increments)
         return [cut.claim(lemma, claim, k) for lemma in lemmas for k, claim in enumerate(lemma.claims)]
 
     def _is_over(self, lemma: Lemma, first: int) -> bool:
@@ -213,6 +240,7 @@ class _Cut:
         values: Mapping[Any, Any],
         windows: Mapping[Any, Window],
         program: Program,
+        terms: Mapping[Claim, Sequence[Any]],
         events: Mapping[str, int | None],
         first: int,
         increments: int,
@@ -220,6 +248,7 @@ class _Cut:
         self._values = values
         self._windows = windows
         self._axes = program.axes
+        self._terms = terms
         self._events = events
         self._first = first
         self._increments = increments
@@ -238,6 +267,7 @@ class _Cut:
             self._sides(claim, claim.indices, span),
             [self._sides(each, claim.indices, span) for each in lemma.given],
             np.asarray(where, dtype=bool),
+            [self._side(term, claim.indices, span) for term in self._terms[claim]],
         )
 
     def _sides(self, claim: Claim, indices: Any, span: slice) -> Enclosed:

@@ -27,20 +27,31 @@ class Undecided(Exception):
         self.step = step
 
 
-def decided(left: Any, relation: str, right: Any) -> tuple[Bools, Bools]:
-    """Where a relation certainly holds, and where it certainly fails; elsewhere the balls overlap.
+def margin_of(left: Any, relation: str, right: Any) -> Balls:
+    """By how much a relation holds; minus the distance for an equality."""
+    match relation:
+        case "<=" | "<":
+            return np.asarray(right - left, dtype=object)
+        case ">=" | ">":
+            return np.asarray(left - right, dtype=object)
+        case _:
+            return np.asarray(-abs(left - right), dtype=object)
 
-    >>> decided(balls([1.0, 2.0]), "<", balls([1.0, 3.0]))
-    (array([False,  True]), array([ True, False]))
+
+def decided(margin: Balls, relation: str) -> tuple[Bools, Bools]:
+    """Where a relation with this margin certainly holds, and where it certainly fails; elsewhere balls overlap.
+
+    >>> decided(margin_of(balls([1.0, 2.0, 3.0]), "<", balls([1.0, 3.0, 2.0])), "<")
+    (array([False,  True, False]), array([ True, False,  True]))
     """
-    margin = right - left if relation in ("<=", "<", "==") else left - right
     match relation:
         case "<=" | ">=":
-            return np.asarray(margin >= 0, dtype=bool), np.asarray(margin < 0, dtype=bool)
+            holds, fails = margin >= 0, margin < 0
         case "<" | ">":
-            return np.asarray(margin > 0, dtype=bool), np.asarray(margin <= 0, dtype=bool)
+            holds, fails = margin > 0, margin <= 0
         case _:
-            return np.asarray(margin == 0, dtype=bool), np.asarray(margin != 0, dtype=bool)
+            holds, fails = margin == 0, margin != 0
+    return np.asarray(holds, dtype=bool), np.asarray(fails, dtype=bool)
 
 
 class Memory:
@@ -83,7 +94,7 @@ class Memory:
         past = numbers >= max((self.events[event] for event in earlier), default=0)
         happens, fails = past.copy(), ~past
         for left, relation, right, where, on_increments in tests:
-            holds, refuted = decided(left, relation, right)
+            holds, refuted = decided(margin_of(left, relation, right), relation)
             always = _over_elements(np.logical_and, holds | ~np.asarray(where))
             never = _over_elements(np.logical_or, refuted & np.asarray(where))
             if on_increments:

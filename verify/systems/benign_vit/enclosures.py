@@ -88,11 +88,6 @@ class Enclosure:
         """The names of what stretches hold."""
         return [*self._seen(self._forward()), "query_change", "key_change"]
 
-    @property
-    def loss(self) -> arb:
-        """The training loss of the present state."""
-        return np.sum(softplus(-self._label * self._forward().output)) / len(self._label)
-
     def advance(self, steps: int) -> Mapping[str, Balls]:
         """Make so many steps; see `verify.certify.enclosing.Enclosing`."""
         here = self._forward()
@@ -144,6 +139,7 @@ class Enclosure:
             "query_probe": entries(self.query_probe),
             "key_probe": entries(self.key_probe),
             "balance": self._balance(),
+            "loss": np.sum(softplus(-self._label * here.output)) / len(self._label),
         }
 
 

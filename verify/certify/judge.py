@@ -160,10 +160,11 @@ class Fold:
         else:
             found = Verdict.HOLDS if self.checked else Verdict.HYPOTHESIS_NOT_MET
         worst, least = self.worst, self.least
-        enclosures = {}
+        enclosures: dict[str, tuple[float, float]] = {}
         if worst is not None and least is not None:
             enclosed = {"lhs": worst.lhs, "rhs": worst.rhs, "margin": worst.margin, "relative_margin": least}
-            enclosures = {name: ends(ball) for name, ball in enclosed.items()}
+            if all(ball.is_finite() for ball in enclosed.values()):
+                enclosures = {name: ends(ball) for name, ball in enclosed.items()}
         return ClaimVerdict(
             text=plain(self.claim),
             verdict=found,

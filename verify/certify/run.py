@@ -29,6 +29,7 @@ from verify.runs import prepare
 from verify.systems.base import Prepared
 from verify.versions import versions
 
+FEWEST_BITS = 53
 FIRST_BITS = 128
 MOST_BITS = 8192
 STRETCH = 16
@@ -39,6 +40,23 @@ SETTLED = 8
 
 CHECKPOINT = "checkpoint.json"
 CHECKPOINT_SECONDS = 30.0
+
+
+def bits_of(word: str | None) -> int | None:
+    """The precision that a word asks for; `None` for one that finds itself.
+
+    Raises:
+        RequestError: if it is neither `auto` nor a number of bits.
+
+    Examples:
+        >>> bits_of("auto"), bits_of("256")
+        (None, 256)
+    """
+    if word is None or word == AUTO:
+        return None
+    if not word.isdecimal() or not FEWEST_BITS <= int(word) <= MOST_BITS:
+        raise RequestError.of("--precision", word, f"auto or an integer from {FEWEST_BITS} to {MOST_BITS}")
+    return int(word)
 
 
 class Interrupted(Exception):
@@ -107,7 +125,7 @@ class CertifiedRun:
             "instance_sha256": self.instance_hash,
             "steps": self.steps,
             "ending": self.given_up or self.ending.value,
-            "final_loss": list(ends(self.loss)),
+            "final_loss": list(ends(self.loss)) if self.loss.is_finite() else None,
             "stages": dict(self.stages),
             "versions": versions(),
             "verdicts": [verdict.record() for verdict in self.judged],
@@ -120,12 +138,13 @@ def certify(
     checkpoint: Path | None = None,
     interrupted: Callable[[], bool] = lambda: False,
     show_progress: bool = False,
+    on_instance: Callable[[str], None] = lambda found: None,
 ) -> CertifiedRun:
     """Repeat a run in balls and decide every statement on the enclosures.
 
     Without a `precision` it starts at 128 bits and begins again with more where radii threaten a verdict. It begins
     from the instance: more bits cannot narrow a ball that has grown. `checkpoint` is a file that is kept while the run
-    lasts, and gone on from if it is there.
+    lasts, and gone on from if it is there. `on_instance` is shown the hash of the instance before anything is made.
 
     Raises:
         RequestError: if the system has no certified engine for the request, or the checkpoint is another run's.
@@ -133,6 +152,7 @@ def certify(
     """
     engine = request.system.engines[0] if request.engine == AUTO else request.engine
     attempt = _Attempts(replace(request, engine=engine), precision, checkpoint, interrupted, show_progress)
+    on_instance(attempt.hash)
     return attempt.finished()
 
 
@@ -169,7 +189,7 @@ class _Attempts:
         self._prepared = prepared = prepare(request)
         problem: Any = prepared.problem
         self._goal = Goal(request.steps, problem.loss_target, problem.max_steps)
-        self._hash = instance_hash(prepared.instance)
+        self.hash = instance_hash(prepared.instance)
         self._fixed = precision is not None
         self._bits = precision or FIRST_BITS
         self._tried: list[tuple[int, int, str]] = []
@@ -185,7 +205,7 @@ class _Attempts:
         """What a checkpoint must agree with."""
         return {
             "system": self._request.system.name,
-            "instance": self._hash,
+            "instance": self.hash,
             "engine": self._request.engine,
             "problem": self._request.settings(),
             "steps": self._request.steps,
@@ -248,7 +268,7 @@ class _Attempts:
         return CertifiedRun(
             request=self._request,
             prepared=self._prepared,
-            instance_hash=self._hash,
+            instance_hash=self.hash,
             ending=ending,
             steps=last,
             bits=self._bits,

@@ -17,7 +17,7 @@ from verify.certify.evaluate import EnclosedClaim, Evaluation, Statements
 from verify.checking.judge import Met, missing_for, named, undetermined, why_not_met
 from verify.checking.verdicts import ClaimVerdict, Hypothesis, LemmaVerdict, Verdict
 
-SHARP = -64.0
+SHARP = -48.0
 """An open comparison whose balls are this narrow beside its terms (as a power of 2) is a tie, not a lack of bits."""
 
 LOOSE = -40.0
@@ -237,6 +237,11 @@ class CertifiedJudge:
         self.evaluation = Evaluation(Statements(judged, events, recorded), constants)
         self.folds = {each.name: [Fold(claim) for claim in each.claims] for each in judged}
         self.given = {each.name: [Met(claim) for claim in each.given] for each in judged}
+
+    @property
+    def blunt(self) -> str:
+        """A statement whose enclosures are too wide, or nothing."""
+        return next((name for name, folds in self.folds.items() if any(fold.blunt for fold in folds)), "")
 
     def lack_bits(self, bits: int) -> list[str]:
         """The statements of which more than so many bits may tell more.

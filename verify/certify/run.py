@@ -253,8 +253,9 @@ class _Attempts:
                 given_up = f"enclosures of {self._bits} bits cannot tell {open_}"
                 self._give_way(watch, dynamics.step, given_up)
                 ending = Ending.STEPS
-            if ending is None and (trouble := watch.trouble(dynamics)):
-                self._give_way(watch, dynamics.step, trouble)
+            trouble = watch.trouble(dynamics)
+            if ending is None and (trouble or judge.blunt):
+                self._give_way(watch, dynamics.step, trouble or f"{judge.blunt} stays open")
             self._show(dynamics, watch)
             if ending is None and self._interrupted():
                 if self._progress is not None:

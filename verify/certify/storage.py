@@ -10,7 +10,7 @@ import numpy as np
 from flint import arb
 
 RADIUS_BITS = 30
-"""Bits of a radius; Arb rounds one that it is given up by one of them."""
+"""Bits of a radius; one that is given Arb rounds up, as if it had more of them."""
 
 
 def exported(value: Any) -> Any:
@@ -67,9 +67,9 @@ def _ball(text: str) -> arb:
     middle = arb((mantissa, exponent))
     if not radius:
         return middle
-    shift = RADIUS_BITS - radius.bit_length()
-    wanted = arb((radius, scale))
-    exact = arb(middle, arb(((radius << shift) - 1, scale - shift)))
+    shift = 2 * RADIUS_BITS - radius.bit_length()
+    wanted, less = arb((radius, scale)), arb(((radius << shift) - 1, scale - shift))
+    exact = arb(middle, less)
     return exact if exact.rad() == wanted else arb(middle, wanted)
 
 

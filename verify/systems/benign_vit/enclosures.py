@@ -218,7 +218,8 @@ class WeightsEnclosure(Enclosure):
 
     def _look(self) -> None:
         """Queries, keys and values of the present weights."""
-        self._query, self._key = query, key = (self._tokens * weight for weight in self._weights)
+        query, key = (self._tokens * weight for weight in self._weights)
+        self._query, self._key = query, key
         self.grams = Grams(*(left * right.transpose() for left, right in ((query, query), (key, key), (query, key))))
         self.value = entries(self._tokens * matrix((self._W_V @ self._w_O)[:, None]))[:, 0]
         self.query_probe, self.key_probe = query * self._probe, key * self._probe

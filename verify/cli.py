@@ -109,7 +109,8 @@ def run_command(
 @app.command("certify")
 def certify_command(
     system: Annotated[
-        str | None, typer.Argument(metavar="SYSTEM", help="The system, as verify list names it; a certificate names its own.")
+        str | None,
+        typer.Argument(metavar="SYSTEM", help="The system, as verify list names it; a certificate names its own."),
     ] = None,
     preset: Preset = None,
     settings: Settings = None,
@@ -122,12 +123,15 @@ def certify_command(
         Path | None, typer.Option(help="Your own lemmas, a Python file; it runs with your rights.", metavar="MINE.py")
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(metavar="auto|BITS", help="Bits of every number, 53 to 8192 [auto: as many as it takes].")
+        str | None,
+        typer.Option(metavar="auto|BITS", help="Bits of every number, 53 to 8192 [auto: as many as it takes]."),
     ] = None,
     check: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Verify a certificate again, at another precision.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the certificate; an interrupted run goes on there.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the certificate; an interrupted run goes on there.")
+    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -143,7 +147,9 @@ def certify_command(
         if check is not None:
             others = (system, preset, settings, config, engine, steps, seed, lemmas, out)
             if any(each is not None for each in others):
-                raise RequestError("--check: the certificate names everything else (beside it: --instance, --precision)")
+                raise RequestError(
+                    "--check: the certificate names everything else (beside it: --instance, --precision)"
+                )
             finished = check_certificate(check, instance, bits, _interruptions(), show_progress=True)
             print_certified(finished, stream, checked=check)
         else:

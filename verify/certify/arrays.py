@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from verify.checking.arrays import flattened, power
 from verify.checking.balls import FUNCTIONS
 
-Balls = NDArray[np.object_]
+Balls = NDArray[Any]
+"""An array of objects, each a ball."""
+
 Bools = NDArray[np.bool_]
 
 
@@ -77,6 +79,11 @@ larger = np.frompyfunc(_either(arb.max), 2, 1)
 smaller = np.frompyfunc(_either(arb.min), 2, 1)
 
 
+def square(array: Any) -> Balls:
+    """The square of every entry."""
+    return np.asarray(array * array)
+
+
 def reduced(pick: np.ufunc, array: Any, axes: tuple[int, ...]) -> Balls:
     """The largest or smallest over axes, which stay with length one."""
     return np.asarray(reduce(lambda part, axis: pick.reduce(part, axis=axis, keepdims=True), axes, array), dtype=object)
@@ -88,7 +95,7 @@ def extreme(pick: np.ufunc, body: Any, axes: tuple[int, ...], masked: tuple[Any,
         return reduced(pick, body, axes)
     mask, empty = masked
     picked = reduced(pick, np.where(mask, body, None), axes)
-    return np.asarray(np.where(np.equal(picked, None), empty, picked), dtype=object)
+    return np.asarray(np.where(picked == np.array(None), empty, picked), dtype=object)
 
 
 def logistic(argument: Balls) -> Balls:

@@ -104,11 +104,9 @@ def check_certificate(
         if found != claimed["instance_sha256"]:
             raise RequestError(f"--check: {path} is for another instance (its SHA-256 differs)")
 
-    found = certify(
-        request, bits, interrupted=interrupted, show_progress=show_progress, on_instance=refuse_another
-    )
-    if differences := list(_differences(claimed, certificate(found))):
-        raise RequestError(f"--check: {path} does not hold: {differences[0]}")
+    found = certify(request, bits, interrupted=interrupted, show_progress=show_progress, on_instance=refuse_another)
+    for difference in differences(claimed, certificate(found)):
+        raise RequestError(f"--check: {path} does not hold: {difference}")
     return found
 
 
@@ -130,7 +128,7 @@ def _request(path: Path, claimed: Mapping[str, Any], instance: Path | None) -> R
         raise RequestError(f"--check: {path} describes no run ({error})") from None
 
 
-def _differences(claimed: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
+def differences(claimed: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
     """What a certificate claims otherwise than was found at another precision."""
     for name in ("step_size", "steps", "ending", "stages"):
         if claimed[name] != found[name]:

@@ -109,7 +109,9 @@ class Statements:
         self.lemmas = tuple(lemmas)
         claims = [claim for lemma in lemmas for claim in (*lemma.claims, *lemma.given)]
         everything = events_of(lemmas, events)
-        sides = [side for each in (*claims, *(c for e in everything for c in e.claims)) for side in (each.lhs, each.rhs)]
+        sides = [
+            side for each in (*claims, *(c for e in everything for c in e.claims)) for side in (each.lhs, each.rhs)
+        ]
         analysis = RoundingAnalysis()
         loops = loops_behind(sides, analysis)
         self.terms = {each: analysis.sizes(each) if each.relation == "==" else () for each in claims}
@@ -149,9 +151,7 @@ def _masks(claims: Sequence[Claim], events: Mapping[Event, int]) -> list[Any]:
     formulas = [*sides, *(part for member in members for part in (member.start, member.update))]
     behind = dict.fromkeys(each for formula in formulas for each in observables_behind(formula))
     formulas += [each.definition.expression for each in behind if each.definition is not None]
-    picks = [claim.where for claim in every] + [
-        node.where for formula in formulas for node in formula.atoms(Extreme)
-    ]
+    picks = [claim.where for claim in every] + [node.where for formula in formulas for node in formula.atoms(Extreme)]
     return [each for each in dict.fromkeys(picks) if not each.is_number]
 
 

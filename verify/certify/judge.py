@@ -96,8 +96,8 @@ class Fold:
             if self.first_open is None:
                 self.first_open = int(steps[np.argmax(_at_steps(unsettled))])
             if self.claim.relation != "==":
-                pairs = zip(np.broadcast_to(margin, shape)[unsettled], np.broadcast_to(scale, shape)[unsettled])
-                self.blurred += sum(not _is_sharp(*pair) for pair in pairs)
+                margins, scales = (np.broadcast_to(each, shape)[unsettled] for each in (margin, scale))
+                self.blurred += sum(not _is_sharp(*pair) for pair in zip(margins, scales, strict=True))
 
     def _measured(self, found: EnclosedClaim) -> tuple[Balls, Balls]:
         """The margin, and the size of what it is the difference of."""
@@ -116,13 +116,16 @@ class Fold:
         place = np.unravel_index(np.argmin(midpoints), shape)
         smallest = float(midpoints[place])
         if self.worst is None or smallest < self.worst.relative:
-            lhs, rhs, here = (np.broadcast_to(each, shape)[place] for each in (found.sides.lhs, found.sides.rhs, margin))
+            lhs, rhs, here = (
+                np.broadcast_to(each, shape)[place] for each in (found.sides.lhs, found.sides.rhs, margin)
+            )
             letters = (index.name for index in self.claim.indices)
             where = dict(zip(letters, map(int, place[:-1]), strict=True))
             self.worst = Worst(smallest, found.first_step + int(place[-1]), where, lhs, rhs, here)
         if self.claim.relation == "==":
             largest, *seen = (
-                size_in_bits(_largest.reduce(np.broadcast_to(each, shape)[relevant])) for each in (-margin, *found.terms)
+                size_in_bits(_largest.reduce(np.broadcast_to(each, shape)[relevant]))
+                for each in (-margin, *found.terms)
             )
             self.residual = max(self.residual, largest)
             self.terms = [max(pair) for pair in zip(seen, self.terms or seen, strict=True)]
@@ -253,8 +256,7 @@ class CertifiedJudge:
             name
             for name, folds in self.folds.items()
             for fold in folds
-            if fold.blunt
-            or (fold.open and fold.claim.relation != "==" and proofs[name] is None and bits < TIE_BITS)
+            if fold.blunt or (fold.open and fold.claim.relation != "==" and proofs[name] is None and bits < TIE_BITS)
         ]
 
     def save(self) -> dict[str, Any]:

@@ -200,7 +200,12 @@ class Iterate:
     """Where a recurrence stands at one step; the source of its updates asks it for what they are made of."""
 
     def __init__(
-        self, loop: Loop, members: Mapping[str, Balls], inputs: Mapping[str, Balls], place: int, sizes: Mapping[str, int]
+        self,
+        loop: Loop,
+        members: Mapping[str, Balls],
+        inputs: Mapping[str, Balls],
+        place: int,
+        sizes: Mapping[str, int],
     ) -> None:
         self._loop = loop
         self._members = members
@@ -239,5 +244,7 @@ class Iterate:
 @cache
 def _function(expression: Any, letters: tuple[Any, ...]) -> Callable[..., Any]:
     source = scalar_source(expression)
-    function: Callable[..., Any] = eval(f"lambda {', '.join(('at', *map(variable, letters)))}: {source}", dict(FUNCTIONS))
+    function: Callable[..., Any] = eval(
+        f"lambda {', '.join(('at', *map(variable, letters)))}: {source}", dict(FUNCTIONS)
+    )
     return function

@@ -388,9 +388,7 @@ def _certain_bits(array: Balls) -> float:
     return size - radius_in_bits(array) if size > -inf else inf
 
 
-def _made(
-    dynamics: Enclosing, steps: int, goal: Goal
-) -> tuple[Mapping[str, Balls], Ending | None, int, arb]:
+def _made(dynamics: Enclosing, steps: int, goal: Goal) -> tuple[Mapping[str, Balls], Ending | None, int, arb]:
     """A stretch up to the first state whose loss certainly is at its target; why the run ends there; that step and
     loss.
     """

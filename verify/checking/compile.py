@@ -344,9 +344,7 @@ class Result:
         return self._session.screen(self._states)
 
 
-def stage_span(
-    lemma: Lemma, window: Window, events: Mapping[str, int | None], first: int, increments: int
-) -> slice:
+def stage_span(lemma: Lemma, window: Window, events: Mapping[str, int | None], first: int, increments: int) -> slice:
     """The places in a stretch that belong to the lemma's stage, after every event that it mentions.
 
     `events` are the steps at which they happened, `first` is the step of the stretch's first state.

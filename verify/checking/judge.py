@@ -173,9 +173,7 @@ class Judge:
         recorded = frozenset(self._prepared.dynamics.observables)
         engine = self._prepared.engine
         events = [event for event in events if not missing_for(event.claims, recorded, self._constants, engine)]
-        self._missing = {
-            lemma.name: undetermined(lemma, recorded, self._constants, engine) for lemma in self._lemmas
-        }
+        self._missing = {lemma.name: undetermined(lemma, recorded, self._constants, engine) for lemma in self._lemmas}
         judged = [lemma for lemma in self._lemmas if lemma.judged_in_a_run and not self._missing[lemma.name]]
         self._folds = {
             lemma.name: _LemmaFold(lemma, [_Fold(c) for c in lemma.claims], [Met(c) for c in lemma.given])
@@ -366,9 +364,7 @@ def undetermined(lemma: Lemma, recorded: frozenset[str], constants: Mapping[str,
     return missing_for(claims, recorded, constants, engine)
 
 
-def missing_for(
-    claims: Sequence[Claim], recorded: frozenset[str], constants: Mapping[str, Any], engine: str
-) -> str:
+def missing_for(claims: Sequence[Claim], recorded: frozenset[str], constants: Mapping[str, Any], engine: str) -> str:
     """Which data or states that claims need, themselves, in recurrences or at events, a run lacks; or nothing."""
     events = _events_behind(claims)
     claims = [*claims, *(claim for event in events for claim in event.claims)]

@@ -36,8 +36,8 @@ def print_certified(run: CertifiedRun, stream: IO[str], saved: Path | None = Non
     )
     console.print(f"{run.steps:,} steps. {run.given_up or run.ending.value}", markup=False)
     console.print(f"final loss: {_text(run.loss)}", markup=False)
-    for stage, step in sorted(run.stages.items(), key=lambda item: (item[1] is None, item[1])):
-        when = "not reached: false at every step" if step is None else f"step {step:,}: false at every step before"
+    for stage, at in sorted(run.stages.items(), key=lambda item: (item[1] is None, item[1])):
+        when = "not reached: false at every step" if at is None else f"step {at:,}: false at every step before"
         console.print(f"{stage}: {when}", markup=False)
     _print_verdicts(console, run.judged)
     if checked is not None:

@@ -67,7 +67,9 @@ def test_numbers_are_taken_as_they_are() -> None:
 
 def test_the_root_of_a_ball_around_zero_reaches_from_zero_up() -> None:
     ball = root(arb(0, 4))
-    assert ball.contains(0) and ball.contains(2) and not ball.contains(3)
+    assert ball.contains(0)
+    assert ball.contains(2)
+    assert not ball.contains(3)
 
 
 @given(ROWS, arrays(bool, (1, 3)))
@@ -81,7 +83,9 @@ def test_extremes_are_those_of_the_elements_picked(body: np.ndarray, mask: np.nd
 
 def test_the_extreme_of_overlapping_balls_holds_both() -> None:
     found = extreme(larger, np.array([arb(1, 2), arb(2, 0.5)], dtype=object), (0,), ())[0]
-    assert found.contains(arb(2.5)) and found.contains(arb(3)) and not found.contains(arb(1))
+    assert found.contains(arb(2.5))
+    assert found.contains(arb(3))
+    assert not found.contains(arb(1))
 
 
 def test_a_matrix_keeps_its_entries() -> None:

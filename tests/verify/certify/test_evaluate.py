@@ -74,7 +74,8 @@ def test_a_relation_is_decided_in_both_directions_or_left_open(relation: str) ->
 def test_what_is_no_number_decides_nothing() -> None:
     for relation in ("<=", "<", ">=", ">", "=="):
         holds, fails = decided(margin_of(balls([1.0]), relation, np.array([arb("nan")], dtype=object)), relation)
-        assert not holds[0] and not fails[0]
+        assert not holds[0]
+        assert not fails[0]
 
 
 def event_of(sides: list[Any], claimed: float) -> int | None:
@@ -99,7 +100,8 @@ def test_an_uncertain_choice_of_elements_is_not_made() -> None:
     mask = Observable("mask", constant=True, words="a 0/1 number")
     value = Observable("value", state=True, words="a number")
     lemma = Lemma(words="a statement", claim=Claim(value, "<=", 1, where=mask), source=Derived("tests"))
-    evaluation = Evaluation(Statements([lemma], [], frozenset(["value"])), {"mask": np.array(arb(0.5, 0.1), dtype=object)})
+    open_mask = {"mask": np.array(arb(0.5, 0.1), dtype=object)}
+    evaluation = Evaluation(Statements([lemma], [], frozenset(["value"])), open_mask)
     with pytest.raises(Undecided, match="which elements"):
         evaluation.evaluate({"value": balls([0.0, 0.0])}, 0)
 

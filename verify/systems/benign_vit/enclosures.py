@@ -11,8 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from flint import arb, arb_mat
 
-from verify.certify.arrays import Balls, balls, entries, logistic, matrix, softmax, softplus, sqrt
-from verify.checking.arrays import power
+from verify.certify.arrays import Balls, balls, entries, logistic, matrix, softmax, softplus, sqrt, square
 from verify.systems.benign_vit.dynamics import probe_directions
 from verify.systems.benign_vit.instance import Instance, TokenTable
 from verify.systems.benign_vit.observed import statement_data
@@ -58,7 +57,7 @@ class Enclosure:
         self._tokens = matrix(table.tokens)
         self._gram = self._tokens * self._tokens.transpose()
         self._w_O = balls(instance.w_O)
-        self._readout = np.sum(power(self._w_O, 2))
+        self._readout = np.sum(square(self._w_O))
         directions = probe_directions(instance.W_Q.shape[1])
         self._probe = matrix(directions)
         gram = entries(self._gram)
@@ -70,6 +69,15 @@ class Enclosure:
         }
         self.step = 0
         self._begin()
+
+    @property
+    def state(self) -> dict[str, Balls]:
+        """What gradient descent moves."""
+        raise NotImplementedError
+
+    def set_state(self, step: int, state: Mapping[str, Balls]) -> None:
+        """Go to a state."""
+        raise NotImplementedError
 
     def _begin(self) -> None:
         """Take the first state."""
@@ -123,7 +131,7 @@ class Enclosure:
         np.add.at(attended, self._token_at, weight[:, None] * np.sum(here.attention, axis=1) / tokens)
         return self._move(matrix(pull), attended)
 
-    def _seen(self, here: Forward) -> dict[str, Balls]:
+    def _seen(self, here: Forward) -> dict[str, Any]:
         """What statements name of a state."""
         queries, keys, scores = map(entries, self.grams)
         to_signal = self._token_at, self._token_at[:, :1]
@@ -139,7 +147,7 @@ class Enclosure:
             "query_probe": entries(self.query_probe),
             "key_probe": entries(self.key_probe),
             "balance": self._balance(),
-            "loss": np.sum(softplus(-self._label * here.output)) / len(self._label),
+            "loss": np.mean(softplus(-self._label * here.output)),
         }
 
 
@@ -237,7 +245,7 @@ class WeightsEnclosure(Enclosure):
         return _norms(self._query - query), _norms(self._key - key)
 
     def _balance_now(self) -> Balls:
-        by_query, by_key = (np.sum(power(entries(weight * self._probe), 2), axis=0) for weight in self._weights)
+        by_query, by_key = (np.sum(square(entries(weight * self._probe)), axis=0) for weight in self._weights)
         return np.asarray(by_query - by_key, dtype=object)
 
     def _balance(self) -> Balls:
@@ -267,7 +275,7 @@ def _roots(squares: arb_mat) -> Balls:
 
 def _norms(rows: arb_mat) -> Balls:
     """The norm of each row."""
-    return np.asarray(sqrt(np.sum(power(entries(rows), 2), axis=1)), dtype=object)
+    return np.asarray(sqrt(np.sum(square(entries(rows)), axis=1)), dtype=object)
 
 
 def _combined_norms(coefficients: Balls, gram: Balls) -> Balls:

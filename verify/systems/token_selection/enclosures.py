@@ -1,7 +1,7 @@
 """Gradient descent of an instance in balls: on inner products of its tokens, or on its weights.
 
-Letters as in `proofs.token_selection.symbols`: tokens Z, K = Z Z^T, M = Z W^T W Z^T, scores a, values gamma, c minus the
-loss's derivative by the scores, v = Z^T c, q = |p|^2; P, pi, alpha and beta are the representer's.
+Letters as in `proofs.token_selection.symbols`: tokens Z, K = Z Z^T, M = Z W^T W Z^T, scores a, values gamma, c minus
+the loss's derivative by the scores, v = Z^T c, q = |p|^2; P, pi, alpha and beta are the representer's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,19 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from flint import arb, arb_mat
 
-from verify.certify.arrays import Balls, balls, entries, larger, logistic, matrix, reduced, softmax, softplus, sqrt
-from verify.checking.arrays import power
+from verify.certify.arrays import (
+    Balls,
+    balls,
+    entries,
+    larger,
+    logistic,
+    matrix,
+    reduced,
+    softmax,
+    softplus,
+    sqrt,
+    square,
+)
 from verify.systems.token_selection.dynamics import Geometry, probe_coefficients
 from verify.systems.token_selection.instance import Instance
 from verify.systems.token_selection.observed import statement_data
@@ -53,7 +64,7 @@ class Enclosure:
         self._gram = self._tokens * self._tokens.transpose()
         self._start_map = images * images.transpose()
         self._start_score = _times(images, query)
-        self._start_square = np.sum(power(query, 2))
+        self._start_square = np.sum(square(query))
         probes = probe_coefficients(samples * tokens)
         self._probe = matrix(probes)
         self._start_probe = entries(self._start_map * self._probe)
@@ -71,7 +82,7 @@ class Enclosure:
 
     def _exact_data(self, training: Problem | ArraysGiven) -> dict[str, Any]:
         """The data of statements that are computed from the arrays, enclosed."""
-        samples, tokens = self._places
+        samples, _ = self._places
         blocks = (*self._places, *self._places)
         mapped = self._images * matrix(self._instance.W)
         gram = entries(self._gram).reshape(blocks)
@@ -151,7 +162,7 @@ class Enclosure:
         self.start_coefficient = self.start_coefficient + step * share * here.drive
         self.representer = self.representer + matrix(step * coefficient[:, None]) * matrix(here.drive[None])
 
-    def _seen(self, here: Forward) -> dict[str, Balls]:
+    def _seen(self, here: Forward) -> dict[str, Any]:
         """What statements name of a state."""
         start_pull = _times(self._start_map, self.coefficient)
         seen = self.start_share * self._start_score + start_pull
@@ -174,7 +185,7 @@ class Enclosure:
             "query_square": self.query_square,
             "start_share": self.start_share,
             "balance": self._balance(),
-            "loss": np.sum(softplus(-self._label * here.output)) / len(self._label),
+            "loss": np.mean(softplus(-self._label * here.output)),
         }
 
     @property
@@ -222,7 +233,7 @@ class ReducedEnclosure(Enclosure):
         growth = entries(self.representer.transpose() * matrix(start)) + self.start_coefficient[:, None] * by_query
         query = self.start_share * by_query + self.coefficient @ start
         grown = np.sum(growth * (2 * start + entries(self._gram * matrix(growth))), axis=0)
-        return np.asarray(grown - power(query, 2) + power(by_query, 2), dtype=object)
+        return np.asarray(grown - square(query) + square(by_query), dtype=object)
 
     @property
     def state(self) -> dict[str, Balls]:
@@ -251,7 +262,7 @@ class WeightsEnclosure(Enclosure):
     def _look(self) -> None:
         """Scores and q of the present weights."""
         self.score = _times(self._tokens, _times(self._W.transpose(), self._p))
-        self.query_square = np.sum(power(self._p, 2))
+        self.query_square = np.sum(square(self._p))
 
     def _map(self, coefficients: arb_mat) -> arb_mat:
         return self._tokens * (self._W.transpose() * (self._W * (self._tokens.transpose() * coefficients)))
@@ -265,8 +276,8 @@ class WeightsEnclosure(Enclosure):
         self._look()
 
     def _balance_now(self) -> Balls:
-        by_map = np.sum(power(entries(self._W.transpose() * self._directions), 2), axis=0)
-        return np.asarray(by_map - power(self._p @ entries(self._directions), 2), dtype=object)
+        by_map = np.sum(square(entries(self._W.transpose() * self._directions)), axis=0)
+        return np.asarray(by_map - square(self._p @ entries(self._directions)), dtype=object)
 
     def _balance(self) -> Balls:
         return np.asarray(self._balance_now() - self._start_balance, dtype=object)

@@ -32,7 +32,7 @@ def instance() -> Instance:
 def trajectory(instance: Instance, steps: int) -> list[dict[str, Any]]:
     """Scores, values, loss, and squared norms of queries, by the chain rule on the weights, number by number."""
     X, y = instance.X, instance.y
-    samples, tokens, d = X.shape
+    samples, tokens, _d = X.shape
     rows = TokenTable.of(instance).tokens
 
     def matrix(array: np.ndarray) -> Any:
@@ -133,7 +133,7 @@ def planted(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             monkeypatch.setattr(kind, "_move", wrong_index(kind._move))
     else:
         monkeypatch.setattr(enclosures, "softmax", rounded(enclosures.softmax))
-    yield request.param
+    return request.param
 
 
 @pytest.mark.parametrize("name", list(ENCLOSURES))
@@ -175,4 +175,5 @@ def test_a_state_is_gone_on_from(name: str, instance: Instance) -> None:
 
 def test_more_bits_are_narrower(instance: Instance) -> None:
     few, many = (enclosed(ReducedEnclosure, instance, bits)["loss"][STEPS] for bits in (80, 160))
-    assert few.overlaps(many) and many.rad() < few.rad() * arb((1, -60))
+    assert few.overlaps(many)
+    assert many.rad() < few.rad() * arb((1, -60))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from flint import ctx
-from sympy import Tuple
+from sympy import Add, Tuple
 
 from proofs.language import Event, Lemma
 from proofs.language.definitions import observables_behind
@@ -61,8 +61,8 @@ def without_first(array: Any, states: int) -> Any:
 class EnclosedClaim:
     """One claim of a lemma on the places of a stretch that belong to the lemma's stage.
 
-    `where` says which elements it speaks of, `terms` are the absolute terms of an equality; everything has an axis for
-    each of its indices, then the step.
+    `where` says which elements it speaks of, `terms` are the absolute terms of its sides, none where the sides
+    themselves are the terms of an inequality; everything has an axis for each of its indices, then the step.
     """
 
     lemma: Lemma
@@ -114,7 +114,7 @@ class Statements:
         ]
         analysis = RoundingAnalysis()
         loops = loops_behind(sides, analysis)
-        self.terms = {each: analysis.sizes(each) if each.relation == "==" else () for each in claims}
+        self.terms = {each: analysis.sizes(each) if _has_terms(each) else () for each in claims}
         scope = Scope(
             recorded,
             numbers={},
@@ -141,6 +141,10 @@ class Statements:
             together = [frozenset(claim.indices) for claim in claims]
             self._programs[lemmas] = Targets(list(targets), masks, Program(list(targets), self._scope, together))
         return self._programs[lemmas]
+
+
+def _has_terms(claim: Claim) -> bool:
+    return claim.relation == "==" or any(isinstance(side, Add) for side in (claim.lhs, claim.rhs))
 
 
 def _masks(claims: Sequence[Claim], events: Mapping[Event, int]) -> list[Any]:

@@ -87,7 +87,7 @@ class Fold:
         steps = found.first_step + np.arange(shape[-1])
         self.checked += int(np.count_nonzero(_at_steps(relevant)))
         self.decided += int(np.count_nonzero(relevant & ~unsettled))
-        margin, scale = self._measured(found)
+        margin, scale, terms = self._measured(found)
         self._note_worst(found, margin, scale, relevant)
         if violated.any() and self.first_violation is None:
             self.first_violation = int(steps[np.argmax(_at_steps(violated))])
@@ -96,16 +96,14 @@ class Fold:
             if self.first_open is None:
                 self.first_open = int(steps[np.argmax(_at_steps(unsettled))])
             if self.claim.relation != "==":
-                margins, scales = (np.broadcast_to(each, shape)[unsettled] for each in (margin, scale))
+                margins, scales = (np.broadcast_to(each, shape)[unsettled] for each in (margin, terms))
                 self.blurred += sum(not _is_sharp(*pair) for pair in zip(margins, scales, strict=True))
 
-    def _measured(self, found: EnclosedClaim) -> tuple[Balls, Balls]:
-        """The margin, and the size of what it is the difference of."""
-        margin = found.sides.margin
-        scale: Any = abs(found.sides.lhs) + abs(found.sides.rhs)
-        if self.claim.relation == "==" and found.terms:
-            scale = sum(found.terms[1:], found.terms[0])
-        return margin, np.asarray(scale, dtype=object)
+    def _measured(self, found: EnclosedClaim) -> tuple[Balls, Balls, Balls]:
+        """The margin, the size of what it is relative to (both sides, or the terms of an equality), and of all terms."""
+        sides = np.asarray(abs(found.sides.lhs) + abs(found.sides.rhs), dtype=object)
+        terms = np.asarray(sum(found.terms[1:], found.terms[0]), dtype=object) if found.terms else sides
+        return found.sides.margin, terms if self.claim.relation == "==" else sides, terms
 
     def _note_worst(self, found: EnclosedClaim, margin: Balls, scale: Balls, relevant: Bools) -> None:
         shape = found.shape
@@ -320,7 +318,9 @@ class CertifiedJudge:
             reason = why_not_met(lemma, given, self.evaluation.events)
         elif verdict.verdict is Verdict.INCONCLUSIVE:
             steps = [fold.first_open for fold in self.folds[lemma.name] if fold.first_open is not None]
-            reason = f"the enclosures overlap from step {min(steps)} on, and the statement has no proof"
+            blunt = any(fold.blunt for fold in self.folds[lemma.name])
+            why = "they are too wide" if blunt else "the statement has no proof"
+            reason = f"enclosures of both sides overlap from step {min(steps)} on, and {why}"
         return LemmaVerdict(self._system, lemma, kind, lemma.stage.name, claims, hypotheses, reason)
 
 

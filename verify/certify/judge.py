@@ -100,7 +100,7 @@ class Fold:
                 self.blurred += sum(not _is_sharp(*pair) for pair in zip(margins, scales, strict=True))
 
     def _measured(self, found: EnclosedClaim) -> tuple[Balls, Balls, Balls]:
-        """The margin, the size of what it is relative to (both sides, or the terms of an equality), and of all terms."""
+        """The margin, the size of what it is relative to (sides, or terms of an equality), and that of all terms."""
         sides = np.asarray(abs(found.sides.lhs) + abs(found.sides.rhs), dtype=object)
         terms = np.asarray(sum(found.terms[1:], found.terms[0]), dtype=object) if found.terms else sides
         return found.sides.margin, terms if self.claim.relation == "==" else sides, terms

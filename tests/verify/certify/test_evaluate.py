@@ -1,5 +1,6 @@
 """Statements evaluated in balls: every node holds what 50 digits say, events are proved, choices are certain."""
 
+import re
 from itertools import product
 from types import SimpleNamespace
 from typing import Any
@@ -8,12 +9,16 @@ import mpmath
 import numpy as np
 import pytest
 from flint import arb
+from sympy import Tuple
 
 from proofs.language import Claim, Derived, Event, Lemma, Observable
+from proofs.language.definitions import observables_behind
+from proofs.language.recurrence import Member, recurrences_behind
 from verify.certify.arrays import balls
 from verify.certify.evaluate import Evaluation, Statements
 from verify.certify.memory import Memory, Undecided, decided, margin_of
 from verify.checking.balls import working_precision
+from verify.systems.base import find_system, system_names
 
 STEPS = 6
 
@@ -114,3 +119,24 @@ def test_events_wait_for_those_before_them() -> None:
     evaluation = Evaluation(Statements([lemma], [first, second], frozenset(["value"])), {})
     evaluation.evaluate({"value": balls([1.0, 4.0, 3.0])}, 0)
     assert evaluation.events == {"first": 1, "second": 2}
+
+
+@pytest.mark.parametrize("name", system_names())
+def test_no_number_of_a_statement_is_rounded_when_it_is_printed(name: str) -> None:
+    """Floats in the source would be: all but the ones that turn truth into numbers, and those that ask for it."""
+    system = find_system(name)
+    lemmas = [lemma for lemma in system.lemmas() if lemma.judged_in_a_run]
+    claims = [claim for each in lemmas for claim in (*each.claims, *each.given)]
+    claims += [claim for event in system.events() for claim in event.claims]
+    sides = [side for claim in claims for side in (claim.lhs, claim.rhs)]
+    members = [member for each in recurrences_behind(Tuple(*sides)) for member in each.members]
+    formulas = [*sides, *(part for member in members for part in (member.start, member.update))]
+    named = {each for formula in formulas for each in observables_behind(formula)}
+    recorded = frozenset(
+        each.name for each in named if not each.constant and each.definition is None and not isinstance(each, Member)
+    )
+    program = Statements(lemmas, system.events(), recorded).program(tuple(lemmas)).program
+    source = program.constants_source + program.stretch_source
+    assert "number(" in source
+    assert set(re.findall(r"[0-9]*\.[0-9]+(?:e-?[0-9]+)?", source)) <= {"1.0", "0.5"}
+    assert set(re.findall(r"\S+ \S+ 1\.0|\S+ \S+ 0\.5", source)) <= set(re.findall(r"\S+ \* 1\.0|\S+ > 0\.5", source))

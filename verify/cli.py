@@ -112,6 +112,80 @@ def run_command(
     raise typer.Exit(finished.exit_status)
 
 
+@app.command("certify")
+def certify_command(
+    system: Annotated[
+        str | None,
+        typer.Argument(metavar="SYSTEM", help="The system, as verify list names it; a certificate names its own."),
+    ] = None,
+    preset: Preset = None,
+    settings: Settings = None,
+    config: Config = None,
+    instance: Instance = None,
+    engine: Engine = None,
+    steps: Annotated[int | None, typer.Option(help="Make exactly so many steps and never stop early.")] = None,
+    seed: Seed = None,
+    lemmas: Annotated[
+        Path | None, typer.Option(help="Your own lemmas, a Python file; it runs with your rights.", metavar="MINE.py")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(metavar="auto|BITS", help="Bits of every number, 53 to 8192 [auto: as many as it takes]."),
+    ] = None,
+    check: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Verify a certificate again, at another precision.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the certificate; an interrupted run goes on there.")
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Repeat a run in ball arithmetic: what then holds of the instance is a theorem."""
+    from verify.certify.certificate import check_certificate
+    from verify.certify.run import Interrupted, bits_of
+    from verify.io.results import json_text
+    from verify.report.certified import print_certified
+
+    stream = sys.stderr if as_json else sys.stdout
+    bits = bits_of(precision)
+    try:
+        if check is not None:
+            others = (system, preset, settings, config, engine, steps, seed, lemmas, out)
+            if any(each is not None for each in others):
+                raise RequestError(
+                    "--check: the certificate names everything else (beside it: --instance, --precision)"
+                )
+            finished = check_certificate(check, instance, bits, _interruptions(), show_progress=True)
+            print_certified(finished, stream, checked=check)
+        else:
+            from verify.certify.folder import certify_into
+            from verify.io.request import make_request
+            from verify.io.settings import parse_words
+
+            if system is None:
+                raise RequestError("SYSTEM: which one? (verify list names them; --check FILE needs none)")
+            request = make_request(
+                system,
+                preset=preset,
+                settings=parse_words(settings or []),
+                config=config,
+                instance=instance,
+                engine=engine,
+                steps=steps,
+                seed=seed,
+                lemmas=lemmas,
+            )
+            finished = certify_into(out, request, bits, force, _interruptions(), show_progress=True)
+            print_certified(finished, stream, saved=out)
+    except Interrupted as stopped:
+        print(stopped, file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        print(json_text(finished.record()))
+    raise typer.Exit(finished.exit_status)
+
+
 @app.command("show")
 def show_command(
     statement: Annotated[str, typer.Argument(metavar="SYSTEM/LEMMA", help="A statement, as verify run names it.")],

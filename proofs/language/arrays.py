@@ -1,6 +1,6 @@
 """NumPy source of one node, given the sources of its parts, wherever those arrays lie in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,8 +72,14 @@ def _is_reciprocal(factor: Any) -> bool:
     return isinstance(factor, Pow) and bool(factor.exp.is_Rational) and factor.exp < 0
 
 
-def array_source(node: Any, parts: Sequence[Source]) -> Source:
+Numbers = Callable[[Any], str]
+"""Prints the numbers in an expression."""
+
+
+def array_source(node: Any, parts: Sequence[Source], number: Numbers = number_source) -> Source:
     """The source of a sum, product, power, extreme, function or number from those of `arithmetic_parts`.
+
+    `number` prints the numbers: to the nearest float64, unless the arithmetic can hold them as they are.
 
     >>> x, y = sympy.symbols("x y")
     >>> array_source(x / (4 * y), [Source("x"), Source("y")]).text
@@ -82,17 +88,17 @@ def array_source(node: Any, parts: Sequence[Source]) -> Source:
     weight = max((part.weight for part in parts), default=0)
     match node:
         case Add():
-            return Source(_sum(node, parts), weight)
+            return Source(_sum(node, parts, number), weight)
         case Mul():
-            return Source(_product(node, parts), weight)
+            return Source(_product(node, parts, number), weight)
         case Pow():
-            return Source(_power(node, *parts), weight)
+            return Source(_power(node, number, *parts), weight)
         case Max() | Min():
-            return Source(_extreme(node, parts), weight)
+            return Source(_extreme(node, parts, number), weight)
         case _ if type(node) in _FUNCTIONS:
             return Source(f"{_FUNCTIONS[type(node)]}({parts[0].text})", weight)
         case _ if node.is_number:
-            return Source(number_source(node))
+            return Source(number(node))
         case _:
             raise refusal(f"{node}", f"{type(node).__name__} cannot be evaluated on arrays")
 
@@ -101,29 +107,29 @@ def _weight(part: tuple[Any, Source]) -> int:
     return part[1].weight
 
 
-def _sum(node: Add, parts: Sequence[Source]) -> str:
+def _sum(node: Add, parts: Sequence[Source], number: Numbers) -> str:
     terms = [part for part in node.args if not part.is_Rational]
     ordered = sorted(zip(terms, parts, strict=True), key=_weight)
     first = next((pair for pair in ordered if not _is_negative(pair[0])), ordered[0])
     ordered.sort(key=lambda pair: pair is not first)
     text = "".join(f" {'-' if _is_negative(term) else '+'} {part.text}" for term, part in ordered)
-    constants = [number_source(part) for part in node.args if part.is_Rational]
+    constants = [number(part) for part in node.args if part.is_Rational]
     return f"({constants[0]}{text})" if constants else f"({text.removeprefix(' + ').lstrip()})"
 
 
-def _product(node: Mul, parts: Sequence[Source]) -> str:
+def _product(node: Mul, parts: Sequence[Source], number: Numbers) -> str:
     factors = [part for part in node.args if not part.is_Rational]
     ordered = sorted(zip(factors, parts, strict=True), key=_weight)
     over = [part.text for factor, part in ordered if not _is_reciprocal(factor)]
     under = [part.text for factor, part in ordered if _is_reciprocal(factor)]
     coefficient = node.args[0] if node.args[0].is_Rational else sympy.S.One
     if coefficient != 1 or not over:
-        over.insert(0, number_source(coefficient))
+        over.insert(0, number(coefficient))
     product = " * ".join(over)
     return f"({product} / ({' * '.join(under)}))" if under else f"({product})"
 
 
-def _power(node: Pow, base: Source, exponent: Source | None = None) -> str:
+def _power(node: Pow, number: Numbers, base: Source, exponent: Source | None = None) -> str:
     if exponent is not None:
         return f"np.power({base.text}, {exponent.text})"
     size = abs(node.exp)
@@ -132,12 +138,12 @@ def _power(node: Pow, base: Source, exponent: Source | None = None) -> str:
     elif size.is_Integer:
         text = base.text if size == 1 else f"power({base.text}, {size})"
     else:
-        text = f"np.power({base.text}, {number_source(size)})"
-    return f"(1.0 / {text})" if node.exp < 0 else text
+        text = f"np.power({base.text}, {number(size)})"
+    return f"({number(sympy.S.One)} / {text})" if node.exp < 0 else text
 
 
-def _extreme(node: Max | Min, parts: Sequence[Source]) -> str:
-    constants = [Source(number_source(part)) for part in node.args if part.is_Rational]
+def _extreme(node: Max | Min, parts: Sequence[Source], number: Numbers) -> str:
+    constants = [Source(number(part)) for part in node.args if part.is_Rational]
     first, *others = sorted([*constants, *parts], key=lambda part: part.weight)
     text = first.text
     for part in others:

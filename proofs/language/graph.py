@@ -101,6 +101,7 @@ class Scope:
     `recorded` names the observables that a stretch holds; `numbers` are those under which a run keeps
     histories, events and recurrences; `sequences` says which recurrence an observable belongs to, and its
     place there; `recalled` makes a program look up what a run keeps instead of carrying it on.
+    `exact` makes it print numbers as `proofs.language.scalars` does, so that no number is rounded.
     """
 
     recorded: frozenset[str]
@@ -108,6 +109,7 @@ class Scope:
     sequences: Mapping[Observable, tuple[Recurrence, int]]
     inputs: Mapping[Recurrence, Inputs]
     recalled: bool = False
+    exact: bool = False
 
     def number(self, key: Hashable) -> int:
         """The number under which a run keeps a history, an event or a recurrence."""

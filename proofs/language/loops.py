@@ -4,7 +4,7 @@ Numbers are variables; arrays, which have an axis for each of their letters, are
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from proofs.language.nodes import (
     AtStart,
     Element,
     Extreme,
+    Formula,
     Index,
     Largest,
     Observable,
@@ -90,27 +91,52 @@ class Loop:
     `sequences` has a row for every step and a column for every element of every member, then one for every
     element's error; `starts` is its first row. `constants` is a row of what stands still; a row of `drives`
     holds what one of the steps but the last brings.
+
+    For an arithmetic without rounding errors there are `updates`, in which the names of `member_names`, `input_names`
+    and `between` stand for members, for the constants and drives of `exact_inputs`, and for what members define.
     """
 
     def __init__(self, recurrence: Recurrence, analysis: RoundingAnalysis) -> None:
-        self._members = recurrence.members
+        self.members = recurrence.members
         self._analysis = analysis
-        self._places = {each: _placeholder(f"m{k}", each.letters) for k, each in enumerate(self._members)}
+        self._places = {each: _placeholder(f"m{k}", each.letters) for k, each in enumerate(self.members)}
         self._drives: dict[Any, tuple[_Drive, Any]] = {}
         self._between: dict[Observable, tuple[_Between, Any]] = {}
-        updates = [self._fed(member.update) for member in self._members]
+        updates = self.updates = [self._fed(member.update) for member in self.members]
         drives = [drive for drive, _ in self._drives.values()]
         self._still = [drive for drive in drives if not drive.moving]
         self._moving = [drive for drive in drives if drive.moving]
-        starts = [(self._first(each.start, recurrence), each.letters) for each in self._members]
+        starts = [(self._first(each.start, recurrence), each.letters) for each in self.members]
         doubts = [(analysis.error(start).bound(start), letters) for start, letters in starts]
+        sizes = self._size_names(updates)
         self.inputs = Inputs(
             tuple(Input(expression, letters) for expression, letters in (*starts, *doubts)),
             _inputs(self._still),
             _inputs(self._moving),
-            self._size_names(updates),
+            sizes,
+        )
+        self.exact_inputs = Inputs(
+            tuple(Input(expression, letters) for expression, letters in starts),
+            _values(self._still),
+            _values(self._moving),
+            sizes,
         )
         self.source = _PRELUDE + self._written(updates)
+
+    @property
+    def member_names(self) -> list[str]:
+        """What members are called in the updates, in their order."""
+        return [place.name for place in self._places.values()]
+
+    @property
+    def input_names(self) -> tuple[list[str], list[str]]:
+        """What the constants and the drives of `exact_inputs` are called, in their order."""
+        return [drive.name for drive in self._still], [drive.name for drive in self._moving]
+
+    @property
+    def between(self) -> Mapping[str, Formula]:
+        """What members define: a formula by its name."""
+        return {between.name: Formula(between.letters, between.formula) for between, _ in self._between.values()}
 
     @staticmethod
     def _first(start: Any, recurrence: Recurrence) -> Any:
@@ -119,7 +145,7 @@ class Loop:
     def _size_names(self, updates: Sequence[Any]) -> tuple[str, ...]:
         """The names of all sizes that the loop needs."""
         formulas = Tuple(*updates, *(between.formula for between, _ in self._between.values()))
-        letters = formulas.atoms(Index).union(*(each.letters for each in self._members))
+        letters = formulas.atoms(Index).union(*(each.letters for each in self.members))
         return tuple(sorted({letter.ranges_over.size for letter in letters}))
 
     def _fed(self, expression: Any) -> Any:
@@ -179,7 +205,7 @@ class Loop:
 
     def _written(self, updates: Sequence[Any]) -> str:
         rows = _Rows()
-        members = [(f"m{k}", member.letters) for k, member in enumerate(self._members)]
+        members = [(f"m{k}", member.letters) for k, member in enumerate(self.members)]
         for row, group in (
             ("state", [*members, *((f"e{name}", letters) for name, letters in members)]),
             ("constants", _named(self._still)),
@@ -194,7 +220,7 @@ class Loop:
         body = _Body(names, rows)
         for between, place in self._between.values():
             body.define(between, place)
-        for k, (update, member) in enumerate(zip(updates, self._members, strict=True)):
+        for k, (update, member) in enumerate(zip(updates, self.members, strict=True)):
             body.renew(update, f"m{k}", member.letters)
         lines = body.finished()
         heads = [f"s_{name} = sizes[{k}]" for k, name in enumerate(self.inputs.size_names)]
@@ -204,9 +230,12 @@ class Loop:
         return "\n    ".join(["def iterate(sizes, starts, constants, drives, sequences):", *lines]) + "\n"
 
 
+def _values(drives: Sequence[_Drive]) -> tuple[Input, ...]:
+    return tuple(Input(drive.expression, drive.letters) for drive in drives)
+
+
 def _inputs(drives: Sequence[_Drive]) -> tuple[Input, ...]:
-    values = [Input(drive.expression, drive.letters) for drive in drives]
-    return (*values, *(Input(drive.doubt, drive.letters) for drive in drives if drive.doubt != 0))
+    return (*_values(drives), *(Input(drive.doubt, drive.letters) for drive in drives if drive.doubt != 0))
 
 
 def _named(drives: Sequence[_Drive]) -> list[tuple[str, Sequence[Index]]]:

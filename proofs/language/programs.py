@@ -6,7 +6,8 @@ step is evaluated once per problem by a first function, the rest once per stretc
 
 The source calls, besides NumPy: `given(name)` for a recorded array (axes of its index sets, then the step),
 `sizes`, `steps`, `contract[k]` for a sum of products, the functions of `verify.checking.arrays`, and `run`,
-which carries what outlives a stretch.
+which carries what outlives a stretch. In an exact scope nothing is rounded on the way: numbers come as `number(p, q)`,
+as in `proofs.language.scalars`, and arrays, `np` included, are what the caller makes of them.
 """
 
 import re
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 
 from sympy import Abs, Add, Integer, Max, Min, Mul, Pow
 
-from proofs.language.arrays import Source, array_source
+from proofs.language.arrays import Source, array_source, number_source
 from proofs.language.graph import (
     Given,
     Graph,
@@ -49,6 +50,7 @@ from proofs.language.nodes import (
     Total,
 )
 from proofs.language.recurrence import Recurrence
+from proofs.language.scalars import scalar_source
 
 
 class Contraction(NamedTuple):
@@ -71,6 +73,7 @@ class Program:
 
     def __init__(self, targets: Sequence[Any], scope: Scope, together: Iterable[frozenset[Index]] = ()) -> None:
         self._scope = scope
+        self._number = scalar_source if scope.exact else number_source
         self._graph = Graph(targets, scope)
         self._texts: dict[Any, str] = {}
         self.given = frozenset(self._graph.given)
@@ -108,7 +111,7 @@ class Program:
             case Mask():
                 return f"({used[0]} > 0.5)"
             case Size():
-                return f"sizes[{key.name!r}]"
+                return f"number(sizes[{key.name!r}], 1)" if self._scope.exact else f"sizes[{key.name!r}]"
             case StepNumber():
                 return "steps"
             case Index():
@@ -134,7 +137,8 @@ class Program:
                 return f"softmax({used[0]}, {self.axes[key.index]})"
             case _:
                 parts = zip(node.parts, used, strict=True)
-                return array_source(key, [Source(text, self._weight(part)) for part, text in parts]).text
+                sources = [Source(text, self._weight(part)) for part, text in parts]
+                return array_source(key, sources, self._number).text
 
     def _used(self, part: Any, window: Window) -> str:
         """The text of a part where values for `window` are wanted."""

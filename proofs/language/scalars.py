@@ -1,8 +1,8 @@
 """Python source of one element of an expression, in functions that any exact arithmetic can supply.
 
 The source is an expression in `at`, the state at a step, and the indices, whose names begin with `i_`:
-`at.see("output", i_n)` is an observable, `at.pick` one used as an index, `at.count("N")` a size, `at.next`
-the state one step later, `at.start` the one at step 0. Numbers go through `number(p, q)` and functions
+`at.see("output", i_n)` is an observable or a variable, `at.pick` one used as an index, `at.count("N")` a size,
+`at.next` the state one step later, `at.start` the one at step 0. Numbers go through `number(p, q)` and functions
 through their names, so that nothing is rounded on the way: a plain 1/3 would exclude the true value.
 """
 
@@ -110,6 +110,8 @@ def scalar_source(expression: Any, at: str = "at") -> str:
             return _power(expression, at)
         case sympy.Rational():
             return f"number({expression.p}, {expression.q})"
+        case sympy.Symbol():
+            return f"{at}.see({expression.name!r})"
         case sympy.core.numbers.Pi():
             return "pi()"
         case sympy.core.numbers.Exp1():

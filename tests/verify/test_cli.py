@@ -38,7 +38,7 @@ def test_help(words: tuple[str, ...], command: Any) -> None:
         assert name in out
 
 
-@pytest.mark.parametrize("subcommand", ["list", "run", "gradients"])
+@pytest.mark.parametrize("subcommand", ["list", "run", "certify", "gradients"])
 def test_every_command_has_help(subcommand: str, command: Any) -> None:
     status, out, _ = command(subcommand, "--help")
     assert status == 0

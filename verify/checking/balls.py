@@ -72,7 +72,7 @@ class Decider:
         states. Raises ValueError if the state lacks an array that the claim needs.
         """
         for bits in PRECISIONS:
-            with _precision(bits):
+            with working_precision(bits):
                 try:
                     decision = self._decided(claim, state, indices, step, bits)
                 except Unknown:
@@ -83,7 +83,7 @@ class Decider:
 
     def enclose(self, expression: Any, state: Arrays, indices: Mapping[str, int], step: int, bits: int) -> arb:
         """A ball that holds the value of an expression."""
-        with _precision(bits):
+        with working_precision(bits):
             return self._value(expression, self._state(Tuple(expression), state, step, bits), indices)
 
     def _decided(self, claim: Claim, state: Arrays, indices: Mapping[str, int], step: int, bits: int) -> Decision:
@@ -162,7 +162,8 @@ def _known(value: arb | None) -> arb:
 
 
 @contextmanager
-def _precision(bits: int) -> Iterator[None]:
+def working_precision(bits: int) -> Iterator[None]:
+    """Compute at so many bits within the context."""
     before = ctx.prec
     ctx.prec = bits
     try:
@@ -334,11 +335,12 @@ def _formula_value(formula: Any, at: State, indices: Sequence[int]) -> arb:
 
 @cache
 def _function(source: str, variables: tuple[str, ...]) -> Callable[..., arb]:
-    function: Callable[..., arb] = eval(f"lambda {', '.join(('at', *variables))}: {source}", dict(_FUNCTIONS))
+    function: Callable[..., arb] = eval(f"lambda {', '.join(('at', *variables))}: {source}", dict(FUNCTIONS))
     return function
 
 
-def _number(numerator: int, denominator: int) -> arb:
+def number(numerator: int, denominator: int) -> arb:
+    """A ball that holds a rational number."""
     return arb(numerator) / denominator if denominator != 1 else arb(numerator)
 
 
@@ -380,8 +382,8 @@ def _softplus(argument: arb) -> arb:
     return argument.exp().log1p() if argument < 0 else argument + (-argument).exp().log1p()
 
 
-_FUNCTIONS: Mapping[str, Any] = {
-    "number": _number,
+FUNCTIONS: Mapping[str, Any] = {
+    "number": number,
     "pi": arb.pi,
     "total": _total,
     "largest": _extreme(arb.max),
@@ -402,3 +404,4 @@ _FUNCTIONS: Mapping[str, Any] = {
     "logistic": _logistic,
     "softplus": _softplus,
 }
+"""What stands for the names in the source of one element."""

@@ -66,12 +66,12 @@ class Checker:
     def __init__(self, lemmas: Sequence[Lemma], recorded: frozenset[str], events: Sequence[Event] = ()) -> None:
         self.lemmas = tuple(lemmas)
         analysis = RoundingAnalysis()
-        events = _events_of(lemmas, events)
+        events = events_of(lemmas, events)
         claims = [claim for lemma in lemmas for claim in (*lemma.claims, *lemma.given)]
         sides = [
             side for each in (*claims, *(c for event in events for c in event.claims)) for side in (each.lhs, each.rhs)
         ]
-        loops = _loops(sides, analysis)
+        loops = loops_behind(sides, analysis)
         self.bounds = {claim: analysis.margin_bound(claim) for claim in claims}
         self.sizes = {each: analysis.sizes(each) for each in claims if each.relation == "=="}
         self.scope = _scope(recorded, loops, analysis)
@@ -121,10 +121,10 @@ class Programs:
         self.bounds = list(dict.fromkeys(claim for lemma in lemmas for claim in (*lemma.claims, *lemma.given)))
         bounds = [checker.bounds[claim] for claim in self.bounds]
         graph = Graph(bounds, checker.scope)
-        self.targets = _targets(self.bounds, checker.sizes, [*checker.events, *_memories(graph)])
+        self.targets = _targets(self.bounds, checker.sizes, [*checker.events, *memories(graph)])
         together = [frozenset(claim.indices) for claim in self.bounds]
         self.program = Program(self.targets, checker.scope, together)
-        self.ranges = _function(RangeProgram(bounds, checker.scope).source, "ranges", vars(ranges))
+        self.ranges = source_function(RangeProgram(bounds, checker.scope).source, "ranges", vars(ranges))
         self.given = self.program.given | graph.given
 
 
@@ -136,7 +136,7 @@ def _targets(claims: Sequence[Claim], sizes: Mapping[Claim, Sequence[Any]], othe
     return [*(targets | dict.fromkeys(others))]
 
 
-def _events_of(lemmas: Sequence[Lemma], others: Sequence[Event]) -> list[Event]:
+def events_of(lemmas: Sequence[Lemma], others: Sequence[Event]) -> list[Event]:
     """The events named, mentioned or needed by others."""
     found: dict[Event, None] = {}
     waiting = list(others)
@@ -151,7 +151,7 @@ def _events_of(lemmas: Sequence[Lemma], others: Sequence[Event]) -> list[Event]:
     return sorted(found, key=lambda event: event.name)
 
 
-def _loops(expressions: Sequence[Any], analysis: RoundingAnalysis) -> dict[Recurrence, Loop]:
+def loops_behind(expressions: Sequence[Any], analysis: RoundingAnalysis) -> dict[Recurrence, Loop]:
     """The loops of all recurrences behind the expressions."""
     loops: dict[Recurrence, Loop] = {}
     waiting = [*expressions]
@@ -184,7 +184,8 @@ def _places(loops: Iterable[Recurrence], analysis: RoundingAnalysis) -> dict[Obs
     return places
 
 
-def _memories(graph: Graph) -> list[Any]:
+def memories(graph: Graph) -> list[Any]:
+    """What a graph needs a run to remember."""
     return [key for key in graph.nodes if isinstance(key, History | Sequences)]
 
 
@@ -309,7 +310,7 @@ class Result:
     def _outcome(self, lemma: Lemma, claim: Claim, number: int) -> Outcome:
         claims = (claim, *lemma.given)
         window = max(self._windows[side] for each in claims for side in (each.lhs, each.rhs))
-        span = self._span(lemma, window)
+        span = stage_span(lemma, window, self.events, int(self._session.run.first), self._states.increments)
         where: Any = None
         if claim.where != 1:
             where = taken(self._values[Mask(claim.where)], self._axes, claim.indices)
@@ -326,24 +327,6 @@ class Result:
             bound=lambda: self._bound(claim, window, span),
             sizes=[self._cut(size, claim.indices, window, span) for size in self._session.checker.sizes.get(claim, ())],
         )
-
-    def _span(self, lemma: Lemma, window: Window) -> slice:
-        """The places in the stretch that belong to the stage, after every event that the lemma mentions."""
-        first, increments = self._session.run.first, self._states.increments
-        mentioned = {event for claim in (*lemma.claims, *lemma.given) for event in claim.events}
-        if isinstance(lemma.stage.start, Event):
-            mentioned.add(lemma.stage.start)
-        starts = [self.events[event.name] for event in mentioned]
-        known = [step for step in starts if step is not None]
-        end = self.events[lemma.stage.end.name] if lemma.stage.end is not None else None
-        last = first + increments if end is None else min(first + increments, end)
-        if window == Window.INCREMENT:
-            last = min(last, first + increments) - 1
-        start = max([first, *known])
-        stop = start if len(known) < len(starts) else max(start, last + 1)
-        if window <= Window.RUN:
-            stop = min(stop, start + 1)
-        return slice(start - first, stop - first)
 
     def _sides(self, claim: Claim, indices: tuple[Index, ...], window: Window, span: slice) -> Sides:
         return Sides(
@@ -381,6 +364,27 @@ class Result:
         return self._session.screen(self._states)
 
 
+def stage_span(lemma: Lemma, window: Window, events: Mapping[str, int | None], first: int, increments: int) -> slice:
+    """The places in a stretch that belong to the lemma's stage, after every event that it mentions.
+
+    `events` are the steps at which they happened, `first` is the step of the stretch's first state.
+    """
+    mentioned = {event for claim in (*lemma.claims, *lemma.given) for event in claim.events}
+    if isinstance(lemma.stage.start, Event):
+        mentioned.add(lemma.stage.start)
+    starts = [events[event.name] for event in mentioned]
+    known = [step for step in starts if step is not None]
+    end = events[lemma.stage.end.name] if lemma.stage.end is not None else None
+    last = first + increments if end is None else min(first + increments, end)
+    if window == Window.INCREMENT:
+        last = min(last, first + increments) - 1
+    start = max([first, *known])
+    stop = start if len(known) < len(starts) else max(start, last + 1)
+    if window <= Window.RUN:
+        stop = min(stop, start + 1)
+    return slice(start - first, stop - first)
+
+
 class _Executable:
     """A program with the constants of one problem."""
 
@@ -388,16 +392,17 @@ class _Executable:
         self.program = program
         self._sizes = problem.sizes
         self._contract = [arrays.SumOfProducts(each, program.dimensions) for each in program.contractions]
-        prepare = _function(program.constants_source, "constants", _ARRAY_FUNCTIONS)
+        prepare = source_function(program.constants_source, "constants", _ARRAY_FUNCTIONS)
         self._constants = prepare(problem.arrays.__getitem__, problem.sizes, self._contract)
-        self._stretch = _function(program.stretch_source, "stretch", _ARRAY_FUNCTIONS)
+        self._stretch = source_function(program.stretch_source, "stretch", _ARRAY_FUNCTIONS)
 
     def __call__(self, given: Callable[[str], Array], run: Run) -> tuple[Any, ...]:
         results: tuple[Any, ...] = self._stretch(given, self._sizes, self._contract, self._constants, run.steps, run)
         return results
 
 
-def _function(source: str, name: str, names: Mapping[str, Any]) -> Callable[..., Any]:
+def source_function(source: str, name: str, names: Mapping[str, Any]) -> Callable[..., Any]:
+    """The function of that name in a generated source, which calls what `names` holds."""
     namespace: dict[str, Any] = {"np": np, **names}
     exec(_code(source, name), namespace)
     function: Callable[..., Any] = namespace[name]
@@ -501,7 +506,7 @@ def value_of(observable: Observable, constants: Mapping[str, Any], stretch: Mapp
     indices = tuple(Index(f"i{slot}", index_set) for slot, index_set in enumerate(observable.index_sets))
     element = observable[indices] if indices else observable
     analysis = RoundingAnalysis()
-    loops = _loops([element], analysis)
+    loops = loops_behind([element], analysis)
     scope = _scope(frozenset(stretch) - {observable.name}, loops, analysis)
     program = Program([element], scope)
     problem, states, run = (

@@ -45,7 +45,7 @@ class LemmaViolation(StopRun):
         self.replay_step = 0
 
     def __str__(self) -> str:
-        where = ", ".join(f"{name} {index}" for name, index in _named(self.claim, self.place.where).items())
+        where = ", ".join(f"{name} {index}" for name, index in named(self.claim, self.place.where).items())
         return (
             f"{self.lemma.name} is violated at step {self.place.step}{' (' + where + ')' if where else ''}: "
             f"{self.place.lhs:.17g} {self.claim.relation} {self.place.rhs:.17g} is false; claimed: {plain(self.claim)}"
@@ -100,7 +100,7 @@ class _Fold:
             lhs=worst.lhs if worst else None,
             rhs=worst.rhs if worst else None,
             at_step=worst.step if worst else None,
-            where=_named(self.claim, worst.where) if worst else {},
+            where=named(self.claim, worst.where) if worst else {},
             first_violation=self.first_violation.step if self.first_violation else None,
             checked_steps=self.checked,
             decided_by_balls=self.by_balls,
@@ -112,7 +112,7 @@ class _Fold:
 
 
 @dataclass
-class _Met:
+class Met:
     """One hypothesis, summed up: how often it held where it was asked for, and its smallest margin."""
 
     claim: Claim
@@ -127,12 +127,12 @@ class _LemmaFold:
 
     lemma: Lemma
     claims: list[_Fold]
-    given: list[_Met] = field(default_factory=list)
+    given: list[Met] = field(default_factory=list)
     in_full: dict[int, _Fold] = field(default_factory=dict)
     only_sampled: str = ""
 
 
-def _named(claim: Claim, where: Mapping[str, int]) -> dict[str, int]:
+def named(claim: Claim, where: Mapping[str, int]) -> dict[str, int]:
     """Index letters replaced by what they range over."""
     sets = {index.name: index.ranges_over.name for index in claim.indices}
     return {sets.get(letter, letter): position for letter, position in where.items()}
@@ -171,11 +171,12 @@ class Judge:
         lemmas, events = self._statements()
         self._lemmas = list(lemmas)
         recorded = frozenset(self._prepared.dynamics.observables)
-        events = [event for event in events if not self._missing_for(event.claims, recorded)]
-        self._missing = {lemma.name: self._undetermined(lemma, recorded) for lemma in self._lemmas}
+        engine = self._prepared.engine
+        events = [event for event in events if not missing_for(event.claims, recorded, self._constants, engine)]
+        self._missing = {lemma.name: undetermined(lemma, recorded, self._constants, engine) for lemma in self._lemmas}
         judged = [lemma for lemma in self._lemmas if lemma.judged_in_a_run and not self._missing[lemma.name]]
         self._folds = {
-            lemma.name: _LemmaFold(lemma, [_Fold(c) for c in lemma.claims], [_Met(c) for c in lemma.given])
+            lemma.name: _LemmaFold(lemma, [_Fold(c) for c in lemma.claims], [Met(c) for c in lemma.given])
             for lemma in judged
         }
         self.events = {event.name: None for event in events}
@@ -210,39 +211,6 @@ class Judge:
     def events_within(self, stretch: Stretch) -> list[int]:
         """The steps of this stretch at which events occurred."""
         return [step for step in self.event_steps if stretch.first <= step <= stretch.last]
-
-    def _undetermined(self, lemma: Lemma, recorded: frozenset[str]) -> str:
-        if not lemma.judged_in_a_run:
-            return ""
-        stage = [each for each in (lemma.stage.start, lemma.stage.end) if isinstance(each, Event)]
-        return self._missing_for([*lemma.claims, *lemma.given, *(c for each in stage for c in each.claims)], recorded)
-
-    def _missing_for(self, claims: Sequence[Claim], recorded: frozenset[str]) -> str:
-        """Which data or states that claims need, themselves, in recurrences or at events, a run lacks; or nothing."""
-        events = _events_behind(claims)
-        claims = [*claims, *(claim for event in events for claim in event.claims)]
-        sides = [side for claim in claims for side in (claim.lhs, claim.rhs, claim.where)]
-        sides += [
-            part
-            for each in recurrences_behind(Tuple(*sides))
-            for one in each.members
-            for part in (one.start, one.update)
-        ]
-        named = {
-            each.name for side in sides for each in observables_behind(side) if each.constant and not each.definition
-        }
-        states = {
-            each.name
-            for side in sides
-            for each in observables_needed(side, recorded)
-            if not each.constant and not isinstance(each, Member)
-        }
-        if data := sorted(named - set(self._constants)):
-            return f"the instance does not determine {', '.join(data)}"
-        if states:
-            engine = self._prepared.engine
-            return f"the {engine} engine does not follow {', '.join(sorted(states))} (another --engine may)"
-        return ""
 
     def observe(self, stretch: Stretch, dynamics: Dynamics) -> None:
         """Check the stretch; a strict judge ends the run at the first violation.
@@ -383,35 +351,63 @@ class Judge:
         ]
         reason = ""
         if any(claim.verdict is Verdict.HYPOTHESIS_NOT_MET for claim in claims):
-            reason = self._why_not_met(folds)
+            reason = why_not_met(lemma, folds.given, self.events)
         return LemmaVerdict(self._system, lemma, kind, lemma.stage.name, claims, hypotheses, reason, folds.only_sampled)
 
-    def _why_not_met(self, folds: _LemmaFold) -> str:
-        lemma = folds.lemma
-        stage = lemma.stage
-        if isinstance(stage.start, Event):
-            begun = self.events.get(stage.start.name)
-            if begun is None:
-                return f"{stage.name} was never entered: {stage.start.name} did not occur ({stage.start.words})"
-            ended = None if stage.end is None else self.events.get(stage.end.name)
-            if ended is not None and stage.end is not None and ended < begun:
-                ends, starts = f"{stage.end.name} (step {ended})", f"{stage.start.name} (step {begun})"
-                return f"{stage.name} is empty: {ends} came before {starts}"
-        for met in folds.given:
-            if not met.held:
-                margin = "" if met.smallest is None else f" (margin {met.smallest:.3g})"
-                begun = self.events.get(stage.start.name) if isinstance(stage.start, Event) else 0
-                ended = None if stage.end is None else self.events.get(stage.end.name)
-                within = "" if ended is None else f" in {stage.name} (steps {begun} to {ended})"
-                return f"its hypothesis never held{within}: {plain(met.claim)}{margin}"
-        waiting = [
-            event.name for claim in lemma.claims for event in claim.events if self.events.get(event.name) is None
-        ]
-        if waiting:
-            return f"{waiting[0]} did not occur"
-        if len(folds.given) > 1 and any(met.held < met.asked for met in folds.given):
-            return "its hypotheses never held together"
-        return "it speaks of nothing in this instance"
+
+def undetermined(lemma: Lemma, recorded: frozenset[str], constants: Mapping[str, Any], engine: str) -> str:
+    """Why a run that records these observables cannot judge a lemma that one run can; or nothing."""
+    if not lemma.judged_in_a_run:
+        return ""
+    stage = [each for each in (lemma.stage.start, lemma.stage.end) if isinstance(each, Event)]
+    claims = [*lemma.claims, *lemma.given, *(claim for each in stage for claim in each.claims)]
+    return missing_for(claims, recorded, constants, engine)
+
+
+def missing_for(claims: Sequence[Claim], recorded: frozenset[str], constants: Mapping[str, Any], engine: str) -> str:
+    """Which data or states that claims need, themselves, in recurrences or at events, a run lacks; or nothing."""
+    events = _events_behind(claims)
+    claims = [*claims, *(claim for event in events for claim in event.claims)]
+    sides = [side for claim in claims for side in (claim.lhs, claim.rhs, claim.where)]
+    sides += [
+        part for each in recurrences_behind(Tuple(*sides)) for one in each.members for part in (one.start, one.update)
+    ]
+    named = {each.name for side in sides for each in observables_behind(side) if each.constant and not each.definition}
+    states = {
+        each.name
+        for side in sides
+        for each in observables_needed(side, recorded)
+        if not each.constant and not isinstance(each, Member)
+    }
+    if data := sorted(named - set(constants)):
+        return f"the instance does not determine {', '.join(data)}"
+    if states:
+        return f"the {engine} engine does not follow {', '.join(sorted(states))} (another --engine may)"
+    return ""
+
+
+def why_not_met(lemma: Lemma, hypotheses: Sequence[Met], events: Mapping[str, int | None]) -> str:
+    """Why a lemma was never put to the test in a run with these events."""
+    stage = lemma.stage
+    begun = events.get(stage.start.name) if isinstance(stage.start, Event) else 0
+    ended = None if stage.end is None else events.get(stage.end.name)
+    if isinstance(stage.start, Event):
+        if begun is None:
+            return f"{stage.name} was never entered: {stage.start.name} did not occur ({stage.start.words})"
+        if ended is not None and stage.end is not None and ended < begun:
+            ends, starts = f"{stage.end.name} (step {ended})", f"{stage.start.name} (step {begun})"
+            return f"{stage.name} is empty: {ends} came before {starts}"
+    for met in hypotheses:
+        if not met.held:
+            margin = "" if met.smallest is None else f" (margin {met.smallest:.3g})"
+            within = "" if ended is None else f" in {stage.name} (steps {begun} to {ended})"
+            return f"its hypothesis never held{within}: {plain(met.claim)}{margin}"
+    waiting = [event.name for claim in lemma.claims for event in claim.events if events.get(event.name) is None]
+    if waiting:
+        return f"{waiting[0]} did not occur"
+    if len(hypotheses) > 1 and any(met.held < met.asked for met in hypotheses):
+        return "its hypotheses never held together"
+    return "it speaks of nothing in this instance"
 
 
 def _events_behind(claims: Sequence[Claim]) -> list[Event]:
@@ -426,7 +422,7 @@ def _events_behind(claims: Sequence[Claim]) -> list[Event]:
     return list(found)
 
 
-def _fold_hypotheses(given: list[_Met], outcome: Outcome) -> None:
+def _fold_hypotheses(given: list[Met], outcome: Outcome) -> None:
     for met, sides in zip(given, outcome.given, strict=True):
         holds = sides.holds
         if not holds.size:

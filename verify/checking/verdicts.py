@@ -26,6 +26,7 @@ class Evidence(Enum):
     """On what a verdict rests."""
 
     PROVED = "proved"
+    CERTIFIED = "certified"
     FLOAT = "float"
     SAMPLED = "sampled"
     NONE = "none"
@@ -48,7 +49,8 @@ class ClaimVerdict:
     `worst_margin`, `lhs`, `rhs`, `at_step` and `where` belong to the smallest margin relative to its sides;
     `first_violation` is the first step at which the claim fails by more than rounding explains.
     `checked_steps` counts the steps at which it applied. `snapshots` are the steps at which it was judged in full; at
-    every step without them.
+    every step without them. `enclosures` are there where the claim was judged on enclosures: lower and upper ends of
+    its sides and margin at the worst place, and of the smallest relative margin of the whole run.
     """
 
     text: str
@@ -66,6 +68,12 @@ class ClaimVerdict:
     undecided: int = 0
     resolution: float | None = None
     snapshots: Sequence[int] = ()
+    enclosures: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def certified(self) -> bool:
+        """Whether the verdict was reached on enclosures alone."""
+        return bool(self.enclosures) and not self.decided_by_proof
 
 
 @dataclass(frozen=True)
@@ -130,9 +138,13 @@ class LemmaVerdict:
 
     @property
     def evidence(self) -> Evidence:
-        """What the verdict rests on: a machine-checked proof as well, floats, or nothing."""
+        """What the verdict rests on: a machine-checked proof as well, enclosures, floats, or nothing."""
         if self.verdict not in (Verdict.HOLDS, Verdict.VIOLATED):
             return Evidence.NONE
+        if any(claim.enclosures for claim in self.claims):
+            deciding = [claim for claim in self.claims if claim.verdict is self.verdict]
+            settles = any if self.verdict is Verdict.VIOLATED else all
+            return Evidence.CERTIFIED if settles(claim.certified for claim in deciding) else Evidence.PROVED
         proved = isinstance(self.statement.proof, BySymbols | ByScalar) or any(c.decided_by_proof for c in self.claims)
         return Evidence.PROVED if proved and self.verdict is Verdict.HOLDS else Evidence.FLOAT
 
@@ -176,6 +188,7 @@ class LemmaVerdict:
                     "undecided": claim.undecided,
                     "resolution": claim.resolution,
                     "snapshots": list(claim.snapshots),
+                    "enclosures": {name: list(ends) for name, ends in claim.enclosures.items()},
                 }
                 for claim in self.claims
             ],

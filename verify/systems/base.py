@@ -18,6 +18,7 @@ from verify.errors import RequestError
 
 if TYPE_CHECKING:
     from proofs.language import Claim, Event, Headline, Lemma, Statement
+    from verify.certify.enclosing import Enclosing
     from verify.studies.study import Study
 
 Array = NDArray[np.float64]
@@ -161,6 +162,14 @@ class System(Protocol):
 
     def gradient_rounding(self, instance: Any) -> dict[str, float]:
         """Weight -> how far correct float64 evaluations of its gradient can differ."""
+        ...
+
+    def enclosing(self, prepared: Prepared) -> Enclosing:
+        """Gradient descent of a prepared problem in balls, at the precision at hand.
+
+        Raises:
+            RequestError: if its engine has no counterpart in balls.
+        """
         ...
 
     def summary(self, state: Mapping[str, Array]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from verify.systems.benign_vit.testing import TestSamples, draw_test_samples, dr
 from verify.systems.described import Described
 from verify.systems.draws import Stream, stream
 from verify.systems.sampled import mean_quantity, share_quantity, shown
+
+if TYPE_CHECKING:
+    from verify.certify.enclosing import Enclosing
 
 
 class BenignVit(Described):
@@ -123,6 +126,13 @@ class BenignVit(Described):
     def gradient_rounding(self, instance: Instance) -> dict[str, float]:
         """How far correct evaluations of each gradient can differ."""
         return gradients.rounding_bounds(instance)
+
+    def enclosing(self, prepared: Prepared) -> Enclosing:
+        """Gradient descent in balls, on what the prepared engine moves."""
+        from verify.systems.benign_vit.enclosures import ENCLOSURES
+
+        training: Any = prepared.problem
+        return ENCLOSURES[prepared.engine](prepared.instance, training)
 
     def summary(self, state: Mapping[str, Array]) -> dict[str, str]:
         """Loss, loss derivatives, values, attention and test quantities of one state."""

@@ -243,8 +243,24 @@ class OnWeights(_Descent):
         self.name = "weights" if frame is None else "patterns"
         super().__init__(instance, course, setting, test, frame)
 
+    @property
+    def start(self) -> Weights:
+        """The weights of the first state, in the run's coordinates."""
+        return weights_in(self._instance, self._frame)
+
+    @property
+    def course(self) -> Course:
+        """What no step changes."""
+        return self._course
+
+    @property
+    def setting(self) -> Setting:
+        """What the measures need; there where the statements are checked."""
+        assert self._setting is not None
+        return self._setting
+
     def _begin(self) -> None:
-        self._weights = weights_in(self._instance, self._frame)
+        self._weights = self.start
         self._gradients = Weights(*(np.empty_like(array) for array in self._weights))
         self._work = self._workspace(self._weights)
 

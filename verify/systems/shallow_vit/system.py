@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from verify.systems.shallow_vit.measures import BY_PROBES, Setting, random_probe
 from verify.systems.shallow_vit.observed import head_null, null_directions, probe_data, statement_data, token_sizes
 from verify.systems.shallow_vit.problem import DEFAULT_PRESET, PRESETS, ArraysGiven, Problem
 from verify.systems.shallow_vit.testing import TestLaw, enumerate_law, law_states, test_law
+
+if TYPE_CHECKING:
+    from verify.certify.enclosing import Enclosing
 
 PATTERNS, GRAM, ON_WEIGHTS, REDUCED = "patterns", "gram", "weights", "reduced"
 
@@ -121,6 +124,15 @@ class ShallowVit(Described):
     def gradient_rounding(self, instance: Instance) -> dict[str, float]:
         """How far correct evaluations of each gradient can differ."""
         return gradients.rounding_bounds(instance)
+
+    def enclosing(self, prepared: Prepared) -> Enclosing:
+        """Gradient descent in balls, on the weights that the prepared engine trains."""
+        from verify.systems.shallow_vit.enclosures import Enclosure
+
+        dynamics = prepared.dynamics
+        if not isinstance(dynamics, OnWeights):
+            raise RequestError.of("--engine", prepared.engine, "certified are patterns and weights")
+        return Enclosure(dynamics.start, dynamics.course, dynamics.setting, prepared.constants)
 
     def summary(self, state: Mapping[str, Array]) -> dict[str, str]:
         """Losses, active samples, attention and test quantities of one state."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from verify.systems.token_selection.kernels import Array
 from verify.systems.token_selection.observed import BY_PROBES, probe_data, statement_data
 from verify.systems.token_selection.problem import DEFAULT_PRESET, PRESETS, ArraysGiven, Problem
 from verify.systems.token_selection.testing import TestSamples, draw_test_samples
+
+if TYPE_CHECKING:
+    from verify.certify.enclosing import Enclosing
 
 MOST_IN_FULL = 2**18
 """Entries of M that are still judged one by one at snapshots."""
@@ -117,6 +120,13 @@ class TokenSelection(Described):
     def gradient_rounding(self, instance: Instance) -> dict[str, float]:
         """How far correct evaluations of each gradient can differ."""
         return gradients.rounding_bounds(instance)
+
+    def enclosing(self, prepared: Prepared) -> Enclosing:
+        """Gradient descent in balls, on what the prepared engine moves."""
+        from verify.systems.token_selection.enclosures import ENCLOSURES
+
+        training: Any = prepared.problem
+        return ENCLOSURES[prepared.engine](prepared.instance, training)
 
     def summary(self, state: Mapping[str, Array]) -> dict[str, str]:
         """Loss, loss derivatives, attention and test quantities of one state."""

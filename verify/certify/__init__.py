@@ -1,0 +1,1 @@
+"""Runs repeated in ball arithmetic: every number is an interval that certainly holds the exact one."""

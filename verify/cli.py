@@ -268,6 +268,12 @@ def main() -> None:
         _refuse(str(error))
     except UsageError as error:
         _refuse(error.format_message())
+    except ValueError as error:
+        from proofs.language import StatementError
+
+        if not isinstance(error, StatementError):
+            raise
+        _refuse(str(error))
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     if status == INTERRUPTED:

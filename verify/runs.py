@@ -15,7 +15,7 @@ from verify.engines.collect import Collector
 from verify.engines.drive import Ending, Goal, Observer, drive
 from verify.engines.progress import Progress
 from verify.engines.schedule import Schedule
-from verify.io.folder import REPLAY, Writer, check_folder, write_folder
+from verify.io.folder import MARK, PROBLEM, REPLAY, TRAJECTORY, Writer, check_folder, write_folder
 from verify.io.request import Request, make_request
 from verify.io.results import json_text, toml_text
 from verify.io.trajectory import trajectory_dataset, write_trajectory
@@ -72,6 +72,7 @@ class Run:
             "steps": self.steps,
             "converged": self.converged,
             "ending": self.ending.value,
+            "lemmas": None if self.request.lemmas is None else str(self.request.lemmas.resolve()),
             "stages": dict(self.stages),
             "condition": [requirement.record() for requirement in self.requirements],
             "versions": versions(),
@@ -88,9 +89,9 @@ class Run:
         check_folder(path, force)
         config = self.request.config(self.prepared.engine)
         files: dict[str, Writer] = {
-            "problem.toml": lambda file: _write_text(file, toml_text(config)),
-            "trajectory.nc": lambda file: write_trajectory(self.trajectory, file),
-            "verdicts.json": lambda file: _write_text(file, json_text(self.record())),
+            PROBLEM: lambda file: _write_text(file, toml_text(config)),
+            TRAJECTORY: lambda file: write_trajectory(self.trajectory, file),
+            MARK: lambda file: _write_text(file, json_text(self.record())),
         }
         if self.violation is not None:
             replay = self.violation.replay

@@ -52,7 +52,9 @@ def test_the_condition_is_met_where_it_is_asked_for_and_not_elsewhere(system: st
     find(problems(system), missed, settings=SMALLEST)
 
 
-@pytest.mark.parametrize(("system", "field", "rival"), [("benign-vit", "r", "step_size"), ("token-selection", "m", "SNR")])
+@pytest.mark.parametrize(
+    ("system", "field", "rival"), [("benign-vit", "r", "step_size"), ("token-selection", "m", "SNR")]
+)
 def test_a_fixed_field_stays_and_takes_the_place_of_its_rival(system: str, field: str, rival: str) -> None:
     @FEW
     @given(problems(system, **{field: 2.0}), problems(system, **{field: st.just(3.0)}))

@@ -12,6 +12,12 @@ from verify.errors import RequestError
 MARK = "verdicts.json"
 """The file by which a folder is known to hold a run; written last."""
 
+PROBLEM = "problem.toml"
+"""The configuration that repeats the run."""
+
+TRAJECTORY = "trajectory.nc"
+"""The recorded states."""
+
 REPLAY = "replay.npz"
 """The instance at the step of the violation that ended a strict run."""
 

@@ -3,16 +3,19 @@
 import importlib.util
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
-from proofs.language import Lemma, StatementError, collect
+from proofs.language import Lemma, Observable, Statement, StatementError, collect
+from proofs.language.definitions import observables_behind
 from verify.errors import RequestError
+from verify.systems.base import System
 
 MODULE = "lemmas_of_the_user"
 
 
-def load_lemmas(path: Path) -> list[Lemma]:
-    """Run a file and collect the lemmas that it defines.
+def load_lemmas(path: Path, system: System) -> list[Lemma]:
+    """Run a file and collect the lemmas that it defines, to be judged beside those of a system.
 
     Raises:
         RequestError: with file and line, if it cannot be read, fails, or states something that is refused.
@@ -29,15 +32,35 @@ def load_lemmas(path: Path) -> list[Lemma]:
         found = [statement for statement in collect(module).values() if isinstance(statement, Lemma)]
     except StatementError as error:
         raise RequestError(f"--lemmas: {error}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         line = _line_of(error, path)
         raise RequestError(f"--lemmas: {path}:{line}: {type(error).__name__}: {error}") from None
     if not found:
         raise RequestError(f"--lemmas: {path} defines no lemma")
+    _refuse_strangers(found, system)
     return found
 
 
-def _line_of(error: Exception, path: Path) -> int:
+def _refuse_strangers(lemmas: Sequence[Lemma], system: System) -> None:
+    """Refuse lemmas with the name of another statement, or about an observable of another system."""
+    statements = system.statements()
+    own = {each.name: each for statement in statements.values() for each in _observables(statement)}
+    for lemma in lemmas:
+        if lemma.name in statements:
+            raise RequestError(f"--lemmas: {lemma.place}: {lemma.name}: {system.name} has a statement of that name")
+        for observable in _observables(lemma):
+            if own.get(observable.name, observable) != observable:
+                stranger = f"its {observable.name} is not that of {system.name} ({observable.place})"
+                raise RequestError(f"--lemmas: {lemma.place}: {lemma.name}: {stranger}")
+
+
+def _observables(statement: Statement) -> set[Observable]:
+    claims = (*statement.claims, *statement.given) if isinstance(statement, Lemma) else ()
+    sides = [side for claim in claims for side in (claim.lhs, claim.rhs, claim.where)]
+    return {observable for side in sides for observable in observables_behind(side)}
+
+
+def _line_of(error: BaseException, path: Path) -> int:
     """The line of the user's file at which the error came up."""
     if isinstance(error, SyntaxError):
         return error.lineno or 0

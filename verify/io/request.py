@@ -49,7 +49,7 @@ class Request:
             return []
         from verify.io.lemmas import load_lemmas
 
-        return load_lemmas(self.lemmas)
+        return load_lemmas(self.lemmas, self.system)
 
     def config(self, engine: str) -> dict[str, Any]:
         """The contents of a configuration file that repeats this run with the engine that was taken."""
@@ -92,7 +92,7 @@ def make_request(
     steps: int | None = None,
     seed: int | None = None,
     record_every: int | None = None,
-    lemmas: Path | None = None,
+    lemmas: Path | str | None = None,
 ) -> Request:
     """Bring together what was given; what stands on the command line overrides the file.
 
@@ -123,7 +123,7 @@ def make_request(
         steps=None if steps is None else whole_number("--steps", steps, 0, MOST_STEPS),
         seed=whole_number("--seed", _first(seed, written.get("seed"), 0), 0, LARGEST_SEED),
         record_every=None if record_every is None else whole_number("--record-every", record_every, 1, MOST_STEPS),
-        lemmas=lemmas,
+        lemmas=None if lemmas is None else Path(lemmas),
     )
 
 

@@ -1,6 +1,5 @@
 """One statement as `verify show` prints it."""
 
-import difflib
 import sys
 from collections.abc import Iterator
 
@@ -9,6 +8,7 @@ from rich.text import Text
 from proofs.language import Lemma, Observable, ScalarInequality, formula
 from proofs.language.statements import ByHand, ByScalar, BySymbols, Paper, Statement
 from verify.errors import RequestError
+from verify.io.nearest import unknown_name
 from verify.report.text import console_for
 from verify.systems.base import find_system
 
@@ -39,8 +39,7 @@ def print_statement(name: str) -> None:
         return
     statements = find_system(system_name).statements()
     if lemma_name not in statements:
-        near = difflib.get_close_matches(lemma_name, statements, n=3, cutoff=0.3)
-        raise RequestError.of("LEMMA", lemma_name, f"did you mean {', '.join(near)}?" if near else "see verify list")
+        raise RequestError(f"LEMMA: {unknown_name(lemma_name, statements, system_name)}")
     console = console_for(sys.stdout)
     statement = statements[lemma_name]
     console.print(Text(f"{system_name}/{statement.name}", style="bold"))

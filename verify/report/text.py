@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from proofs.language import Lemma
 from verify.checking.verdicts import SEVERITY, Evidence, LemmaVerdict, Verdict
+from verify.io.commands import replay_command
 from verify.io.folder import REPLAY
 from verify.systems.base import find_system, system_names
 
@@ -156,6 +158,10 @@ def _print_verdicts(console: Console, run: Run) -> None:
     untested = [verdict for verdict in run.judged if verdict.verdict is Verdict.HYPOTHESIS_NOT_MET]
     for verdict in untested:
         console.print(f"hypothesis not met: {verdict.statement.name}: {verdict.reason}", markup=False)
+    for verdict in run.judged:
+        judgeable = isinstance(verdict.statement, Lemma) and verdict.statement.judged_in_a_run
+        if judgeable and verdict.verdict is Verdict.NOT_JUDGED:
+            console.print(f"not judged here: {verdict.statement.name}: {verdict.reason}", markup=False)
     for verdict in tested:
         if verdict.in_full is not None:
             console.print(_in_full(verdict.statement.name, verdict.in_full), markup=False)
@@ -185,9 +191,8 @@ def _print_violation(console: Console, run: Run, saved: Path | None) -> None:
     assert violation is not None
     console.print(str(violation), markup=False, style="bold")
     if saved is not None:
-        steps = violation.replay_step + 1
-        command = f"verify run {run.request.system.name} --instance {saved / REPLAY} --steps {steps} --strict"
-        console.print(f"replay: {command}", markup=False)
+        command = replay_command(run.request.system.name, saved / REPLAY, violation.replay_step, run.request.lemmas)
+        console.print(f"replay: {command}", markup=False, soft_wrap=True)
     else:
         console.print("with --out DIR a replay file is kept", markup=False)
 

@@ -1,0 +1,77 @@
+"""Runs read back from the folders that keep them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from verify.errors import RequestError
+from verify.io.folder import MARK, TRAJECTORY
+
+if TYPE_CHECKING:
+    import xarray
+
+NEEDED = ("system", "problem", "seed", "engine", "steps", "ending", "stages", "versions", "verdicts")
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A run in its folder; `record` is what `verdicts.json` holds."""
+
+    folder: Path
+    record: Mapping[str, Any]
+
+    @property
+    def system(self) -> str:
+        """The system's name."""
+        return str(self.record["system"])
+
+    @cached_property
+    def verdicts(self) -> dict[str, Mapping[str, Any]]:
+        """The verdicts by the names of their statements, without the system's."""
+        return {row["lemma"].partition("/")[2]: row for row in self.record["verdicts"]}
+
+    @cached_property
+    def trajectory(self) -> xarray.Dataset:
+        """The recorded states.
+
+        Raises:
+            RequestError: if their file cannot be read.
+        """
+        import xarray
+
+        path = self.folder / TRAJECTORY
+        try:
+            with xarray.open_dataset(path, engine="netcdf4") as dataset:
+                return dataset.load()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise RequestError(f"DIR: {path} cannot be read ({error})") from None
+
+
+def load_run(folder: Path | str) -> SavedRun:
+    """The run that a folder holds.
+
+    Raises:
+        RequestError: if it holds none, or one that is damaged.
+    """
+    path = Path(folder) / MARK
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RequestError(
+            f"DIR: {folder} holds no run: there is no {MARK} (verify run ... --out DIR keeps one)"
+        ) from None
+    except OSError as error:
+        raise RequestError(f"DIR: {path} cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"DIR: {path} is damaged ({error})") from None
+    missing = [key for key in NEEDED if not isinstance(record, dict) or key not in record]
+    if missing:
+        raise RequestError(f"DIR: {path} is not the record of a run: it has no {missing[0]!r}")
+    if not all(isinstance(row, dict) and {"lemma", "verdict", "claims"} <= set(row) for row in record["verdicts"]):
+        raise RequestError(f"DIR: {path} is damaged (a verdict lacks its lemma, its verdict or its claims)")
+    return SavedRun(Path(folder), record)

@@ -13,6 +13,7 @@ from verify.io.commands import replay_command, run_command
 from verify.io.folder import PROBLEM, REPLAY
 from verify.io.nearest import unknown_name
 from verify.io.saved import load_run
+from verify.numbering import UNNUMBERED, Numbering
 
 if TYPE_CHECKING:
     import xarray
@@ -39,6 +40,7 @@ class Verified:
     trajectory: xarray.Dataset
     replay: str
     violation: str = ""
+    numbering: Numbering = UNNUMBERED
 
     def assert_holds(self, *lemmas: str) -> None:
         """Assert that each of the lemmas was put to the test and holds.
@@ -77,7 +79,9 @@ class Verified:
             raise LemmaNotHeld(f"{self.violation}\n  replay: {self.replay}")
 
     def _told(self, row: Mapping[str, Any]) -> str:
-        lines = [f"{row['lemma']}: {row['verdict']}" + (f": {row['reason']}" if row["reason"] else "")]
+        number = self.numbering.number(row["lemma"].partition("/")[2])
+        named = f"{row['lemma']} ({number})" if number else row["lemma"]
+        lines = [f"{named}: {row['verdict']}" + (f": {row['reason']}" if row["reason"] else "")]
         if row["first_violation"] is not None:
             lines.append(f"  first violated at step {row['first_violation']}")
         for claim in row["claims"]:
@@ -111,7 +115,7 @@ def verified_run(system: str, asked: Mapping[str, Any], strict: bool, kept: Path
 def verified(run: Run, replay: str, violation: str = "") -> Verified:
     """A finished run for tests to look at."""
     verdicts = {row["lemma"].partition("/")[2]: row for row in run.verdicts}
-    return Verified(run.request.system.name, verdicts, run.stages, run.trajectory, replay, violation)
+    return Verified(run.request.system.name, verdicts, run.stages, run.trajectory, replay, violation, run.numbering)
 
 
 def verified_folder(folder: Path) -> Verified:
@@ -121,6 +125,7 @@ def verified_folder(folder: Path) -> Verified:
         RequestError: if the folder holds no run.
     """
     saved = load_run(folder)
+    numbering = saved.numbering(None)
     asked = {"config": folder / PROBLEM, "lemmas": saved.record.get("lemmas"), "strict": True}
     replay = run_command(saved.system, asked)
-    return Verified(saved.system, saved.verdicts, saved.record["stages"], saved.trajectory, replay)
+    return Verified(saved.system, saved.verdicts, saved.record["stages"], saved.trajectory, replay, numbering=numbering)

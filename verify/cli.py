@@ -40,6 +40,11 @@ Engine = Annotated[
     typer.Option(help="auto, reduced (the cheapest exact form), weights, or another of the system's engines [auto]."),
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random [0].")]
+Numbers = Annotated[
+    Path | None,
+    typer.Option("--numbering", help="Your paper's numbers of the statements, a TOML file.", metavar="F.toml"),
+]
+Run = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run, as verify run --out left it.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the run that the folder holds.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, all else on stderr.")]
 
@@ -71,6 +76,7 @@ def run_command(
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first violation and keep a replay file.")
     ] = False,
+    numbering: Numbers = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
     force: Force = False,
     as_json: Json = False,
@@ -94,6 +100,7 @@ def run_command(
         seed=seed,
         record_every=record_every,
         lemmas=lemmas,
+        numbering=numbering,
     )
     if out is not None:
         check_folder(out, force)
@@ -109,6 +116,7 @@ def run_command(
 @app.command("show")
 def show_command(
     statement: Annotated[str, typer.Argument(metavar="SYSTEM/LEMMA", help="A statement, as verify run names it.")],
+    numbering: Numbers = None,
 ) -> None:
     """A statement: its formula, where it comes from, what it rests on, how far it is proved.
 
@@ -116,7 +124,7 @@ def show_command(
     """
     from verify.report.statement import print_statement
 
-    print_statement(statement)
+    print_statement(statement, numbering)
 
 
 @app.command("controls")
@@ -226,6 +234,45 @@ def study_command(
     if as_json:
         print(json_text(finished.record()))
     raise typer.Exit(finished.exit_status)
+
+
+@app.command("table")
+def table_command(
+    run: Run,
+    style: Annotated[str, typer.Option("--format", help="markdown, latex or csv.")] = "markdown",
+    numbering: Numbers = None,
+) -> None:
+    """The verdicts of a saved run as a table, for papers and other programs."""
+    from verify.io.saved import load_run
+    from verify.report.table import table_text
+
+    saved = load_run(run)
+    print(table_text(saved, saved.numbering(numbering), style), end="")
+
+
+@app.command("compare")
+def compare_command(
+    first: Run,
+    second: Run,
+    numbering: Numbers = None,
+    as_json: Json = False,
+) -> None:
+    """Two saved runs side by side: what changed in problem, stages, verdicts and margins.
+
+    Exit status: 1 if the second run violates what the first does not, else 0.
+    """
+    from verify.compare import compare
+    from verify.io.results import json_text
+    from verify.io.saved import load_run
+    from verify.report.compare import print_comparison
+
+    one, other = load_run(first), load_run(second)
+    found = compare(one, other)
+    numbers = other.numbering(numbering) or one.numbering(None)
+    print_comparison(found, numbers, stream=sys.stderr if as_json else sys.stdout)
+    if as_json:
+        print(json_text(found.record()))
+    raise typer.Exit(found.exit_status)
 
 
 def _interruptions() -> Callable[[], bool]:

@@ -15,10 +15,11 @@ from verify.engines.collect import Collector
 from verify.engines.drive import Ending, Goal, Observer, drive
 from verify.engines.progress import Progress
 from verify.engines.schedule import Schedule
-from verify.io.folder import MARK, PROBLEM, REPLAY, TRAJECTORY, Writer, check_folder, write_folder
+from verify.io.folder import MARK, NUMBERING, PROBLEM, REPLAY, TRAJECTORY, Writer, check_folder, write_folder
 from verify.io.request import Request, make_request
 from verify.io.results import json_text, toml_text
 from verify.io.trajectory import trajectory_dataset, write_trajectory
+from verify.numbering import UNNUMBERED, Numbering
 from verify.systems.base import Prepared, SampledEvent
 from verify.versions import versions
 
@@ -45,6 +46,7 @@ class Run:
     judged: Sequence[LemmaVerdict]
     requirements: Sequence[Requirement]
     violation: LemmaViolation | None = None
+    numbering: Numbering = UNNUMBERED
 
     @property
     def verdicts(self) -> list[dict[str, Any]]:
@@ -93,6 +95,8 @@ class Run:
             TRAJECTORY: lambda file: write_trajectory(self.trajectory, file),
             MARK: lambda file: _write_text(file, json_text(self.record())),
         }
+        if self.numbering:
+            files[NUMBERING] = lambda file: _write_text(file, self.numbering.text())
         if self.violation is not None:
             replay = self.violation.replay
             files[REPLAY] = lambda file: self.request.system.save_instance(replay, file)
@@ -104,7 +108,7 @@ def run(system: str, strict: bool = False, **asked: Any) -> Run:
     """Train one problem of a system and judge it.
 
     Keyword arguments are those of `verify.io.request.make_request`: `preset`, `settings`, `config`,
-    `instance`, `engine`, `steps`, `seed`, `record_every`, `lemmas`.
+    `instance`, `engine`, `steps`, `seed`, `record_every`, `lemmas`, `numbering`.
 
     Raises:
         RequestError: if the request cannot be carried out.
@@ -134,6 +138,7 @@ def carry_out(
     schedule = Schedule(goal.horizon, request.record_every)
     schedule.require_memory(goal.horizon, dynamics.bytes_per_step)
     own = request.own_lemmas()
+    numbering = request.read_numbering(own)
     judge = Judge(system.name, lambda: ([*system.lemmas(), *own], system.events()), prepared, strict)
     progress = Progress(goal)
     collector = Collector(system.dimensions, system.test_quantities, wanted=judge.events_within)
@@ -166,6 +171,7 @@ def carry_out(
         states={step: collector.state(step) for step in (0, *judge.event_steps, *seen, dynamics.step)},
         requirements=condition_meter(system.condition(), prepared.constants, judge.sizes),
         violation=judge.violation,
+        numbering=numbering,
     )
 
 

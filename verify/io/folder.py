@@ -18,6 +18,9 @@ PROBLEM = "problem.toml"
 TRAJECTORY = "trajectory.nc"
 """The recorded states."""
 
+NUMBERING = "numbering.toml"
+"""The reader's own numbers of the statements, if the run was given any."""
+
 REPLAY = "replay.npz"
 """The instance at the step of the violation that ended a strict run."""
 
@@ -68,7 +71,8 @@ def write_folder(path: Path, files: Mapping[str, Writer]) -> None:
         with tempfile.TemporaryDirectory(prefix=".verify-", dir=path) as scratch:
             for name, write in files.items():
                 write(Path(scratch) / name)
-            (path / MARK).unlink(missing_ok=True)
+            for name in (MARK, *({NUMBERING, REPLAY} - set(files))):  # what another run has left
+                (path / name).unlink(missing_ok=True)
             for name in sorted(files, key=lambda name: name == MARK):
                 os.replace(Path(scratch) / name, path / name)
     except BaseException as error:

@@ -9,8 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from verify.checking.verdicts import SEVERITY, Verdict
 from verify.errors import RequestError
 from verify.io.folder import MARK, TRAJECTORY
+from verify.numbering import Numbering, read_numbering, saved_numbering
+from verify.systems.base import find_system
 
 if TYPE_CHECKING:
     import xarray
@@ -34,6 +37,24 @@ class SavedRun:
     def verdicts(self) -> dict[str, Mapping[str, Any]]:
         """The verdicts by the names of their statements, without the system's."""
         return {row["lemma"].partition("/")[2]: row for row in self.record["verdicts"]}
+
+    @property
+    def judged(self) -> dict[str, Mapping[str, Any]]:
+        """The verdicts on what one run can judge, violations first."""
+        order = [verdict.value for verdict in SEVERITY]
+        rows = {name: row for name, row in self.verdicts.items() if row["verdict"] != Verdict.NOT_JUDGED.value}
+        return dict(sorted(rows.items(), key=lambda item: order.index(item[1]["verdict"])))
+
+    def numbering(self, path: Path | None) -> Numbering:
+        """The reader's numbers: those of a file, or else those that the folder keeps.
+
+        Raises:
+            RequestError: if a file cannot be read, or names what the run does not have.
+        """
+        if path is None:
+            return saved_numbering(self.folder)
+        statements = find_system(self.system).statements()
+        return read_numbering(path, {*statements, *self.verdicts}, str(self.folder))
 
     @cached_property
     def trajectory(self) -> xarray.Dataset:
@@ -75,3 +96,13 @@ def load_run(folder: Path | str) -> SavedRun:
     if not all(isinstance(row, dict) and {"lemma", "verdict", "claims"} <= set(row) for row in record["verdicts"]):
         raise RequestError(f"DIR: {path} is damaged (a verdict lacks its lemma, its verdict or its claims)")
     return SavedRun(Path(folder), record)
+
+
+def relative_margin(row: Mapping[str, Any]) -> float | None:
+    """The smallest relative margin among the claims that decide a verdict."""
+    deciding = [
+        claim["relative_margin"]
+        for claim in row["claims"]
+        if claim["verdict"] == row["verdict"] and claim["relative_margin"] is not None
+    ]
+    return min(deciding, default=None)

@@ -129,7 +129,8 @@ def _print_verdicts(console: Console, run: Run) -> None:
     tested = [verdict for verdict in run.judged if verdict.worst is not None]
     for stage in dict.fromkeys(verdict.stage for verdict in tested):
         table = Table(title=f"Statements: {stage}", title_justify="left")
-        for column in ("statement", "verdict", "margin", "relative", "at step", "where", "steps", "in words"):
+        yours = ["in your paper"] if run.numbering else []
+        for column in ("statement", *yours, "verdict", "margin", "relative", "at step", "where", "steps", "in words"):
             table.add_column(
                 column, justify="right" if column in ("margin", "relative", "at step", "steps") else "left"
             )
@@ -146,6 +147,7 @@ def _print_verdicts(console: Console, run: Run) -> None:
             shown += f" ({', '.join(notes)})" if notes else ""
             table.add_row(
                 verdict.statement.name,
+                *([Text(run.numbering.number(verdict.statement.name))] if run.numbering else []),
                 shown,
                 _number(worst.worst_margin),
                 _number(worst.relative_margin),
@@ -157,11 +159,15 @@ def _print_verdicts(console: Console, run: Run) -> None:
         console.print(table)
     untested = [verdict for verdict in run.judged if verdict.verdict is Verdict.HYPOTHESIS_NOT_MET]
     for verdict in untested:
-        console.print(f"hypothesis not met: {verdict.statement.name}: {verdict.reason}", markup=False)
+        console.print(
+            f"hypothesis not met: {run.numbering.both(verdict.statement.name)}: {verdict.reason}", markup=False
+        )
     for verdict in run.judged:
         judgeable = isinstance(verdict.statement, Lemma) and verdict.statement.judged_in_a_run
         if judgeable and verdict.verdict is Verdict.NOT_JUDGED:
-            console.print(f"not judged here: {verdict.statement.name}: {verdict.reason}", markup=False)
+            console.print(
+                f"not judged here: {run.numbering.both(verdict.statement.name)}: {verdict.reason}", markup=False
+            )
     for verdict in tested:
         if verdict.in_full is not None:
             console.print(_in_full(verdict.statement.name, verdict.in_full), markup=False)
@@ -189,7 +195,8 @@ def _number(value: float | None) -> str:
 def _print_violation(console: Console, run: Run, saved: Path | None) -> None:
     violation = run.violation
     assert violation is not None
-    console.print(str(violation), markup=False, style="bold")
+    number = run.numbering.number(violation.lemma.name)
+    console.print(f"{number}: {violation}" if number else str(violation), markup=False, style="bold")
     if saved is not None:
         command = replay_command(run.request.system.name, saved / REPLAY, violation.replay_step, run.request.lemmas)
         console.print(f"replay: {command}", markup=False, soft_wrap=True)

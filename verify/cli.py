@@ -250,6 +250,37 @@ def table_command(
     print(table_text(saved, saved.numbering(numbering), style), end="")
 
 
+@app.command("figure")
+def figure_command(
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run, or the store of a study.")],
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The figure; without it, those that there are are listed.")
+    ] = None,
+    style: Annotated[str, typer.Option("--format", help="pdf, svg or png.")] = "pdf",
+    width: Annotated[str, typer.Option(help="column or page, of a journal.")] = "column",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The file to write [beside the source].")] = None,
+    x: Annotated[str, typer.Option("--x", help="Of a store: the parameter across.")] = "",
+    y: Annotated[str, typer.Option("--y", help="Of a store: the parameter upwards in a heat map.")] = "",
+    z: Annotated[str, typer.Option("--z", help="Of a store: the result.")] = "",
+) -> None:
+    """Figures of a saved run or of a study, for publication."""
+    from verify.io.saved import load_run
+    from verify.report.cells import read_cells
+    from verify.report.figure import sketches, write_figure
+
+    is_store = source.is_file()
+    if not is_store and (x or y or z):
+        raise RequestError("--x, --y, --z: they are for the store of a study, not for a run")
+    drawn = read_cells(source, x, y, z) if is_store else load_run(source)
+    if name is None:
+        for known, sketch in sketches(drawn).items():
+            print(f"{known:<18}{sketch.shows}")
+        return
+    path = out or (source.parent if is_store else source) / f"{name}.{style}"
+    write_figure(drawn, name, path, style, width)
+    print(path)
+
+
 @app.command("compare")
 def compare_command(
     first: Run,

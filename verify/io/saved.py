@@ -28,6 +28,9 @@ class SavedRun:
     folder: Path
     record: Mapping[str, Any]
 
+    def __str__(self) -> str:
+        return str(self.folder)
+
     @property
     def system(self) -> str:
         """The system's name."""

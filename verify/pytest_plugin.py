@@ -1,5 +1,7 @@
 """What pytest has of verify: the marker `verify`, the fixture `verified` and the option `--verify-strict`.
 
+A test reads::
+
     @pytest.mark.verify("benign-vit", settings={"N": 4}, steps=200)
     def test_loss_derivatives(verified):
         verified.assert_holds("loss-derivative-near-half")

@@ -25,9 +25,10 @@ from verify.versions import versions
 
 if TYPE_CHECKING:
     import xarray
+    from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A finished run.
 
@@ -64,6 +65,17 @@ class Run:
         """0 if nothing is violated, 1 if something is."""
         return int(any(verdict.verdict is Verdict.VIOLATED for verdict in self.judged))
 
+    def __repr__(self) -> str:
+        from verify.report.notebook import counts
+
+        found = counts(verdict.verdict for verdict in self.judged)
+        return f"Run({self.request.system.name}, seed {self.request.seed}, {self.steps:,} steps; {found})"
+
+    def _repr_html_(self) -> str:
+        from verify.report.notebook import run_html
+
+        return run_html(self)
+
     def record(self) -> dict[str, Any]:
         """The run as `verdicts.json` holds it."""
         return {
@@ -80,6 +92,17 @@ class Run:
             "versions": versions(),
             "verdicts": self.verdicts,
         }
+
+    def figure(self, name: str, width: str = "column") -> Figure:
+        """One of the figures that `verify figure` makes, as matplotlib's.
+
+        Raises:
+            RequestError: if there is none of that name.
+        """
+        from verify.io.saved import FinishedRun
+        from verify.report.figure import draw_figure
+
+        return draw_figure(FinishedRun.of(self), name, width)
 
     def save(self, folder: Path | str, force: bool = False) -> Path:
         """Write the run's files into a folder, whole or not at all.

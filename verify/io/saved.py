@@ -18,6 +18,8 @@ from verify.systems.base import find_system
 if TYPE_CHECKING:
     import xarray
 
+    from verify.runs import Run
+
 NEEDED = ("system", "problem", "seed", "engine", "steps", "ending", "stages", "versions", "verdicts")
 
 
@@ -74,6 +76,30 @@ class SavedRun:
                 return dataset.load()
         except (OSError, ValueError, RuntimeError) as error:
             raise RequestError(f"DIR: {path} cannot be read ({error})") from None
+
+
+@dataclass(frozen=True)
+class FinishedRun(SavedRun):
+    """A run that is in no folder, read as a saved one is."""
+
+    run: Run
+
+    @classmethod
+    def of(cls, run: Run) -> FinishedRun:
+        """The run as a saved one."""
+        return cls(Path(), run.record(), run)
+
+    def __str__(self) -> str:
+        return "the run"
+
+    def numbering(self, path: Path | None) -> Numbering:
+        """The numbers that the run was given, or those of a file."""
+        return self.run.numbering if path is None else super().numbering(path)
+
+    @cached_property
+    def trajectory(self) -> xarray.Dataset:
+        """The recorded states."""
+        return self.run.trajectory
 
 
 def load_run(folder: Path | str) -> SavedRun:

@@ -16,7 +16,7 @@ from verify.strategies import instances, problems, roundest, trajectories
 from verify.systems.base import find_system, system_names
 
 FEW = settings(max_examples=15)
-SMALLEST = settings(max_examples=300, phases=[Phase.generate, Phase.shrink], derandomize=True, database=None)
+SMALLEST = settings(max_examples=100, phases=[Phase.generate, Phase.shrink], derandomize=True, database=None)
 SYSTEMS = system_names()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from proofs.language.html import statement_html
 from verify.checking.verdicts import SEVERITY, LemmaVerdict, Verdict
+from verify.report.text import stage_rows
 
 if TYPE_CHECKING:
     from verify.runs import Run
@@ -30,9 +31,7 @@ def run_html(run: Run) -> str:
     """How a run ended, its stages, and what it says of every statement that it put to the test."""
     system = run.request.system
     title = f"{system.name}, seed {run.request.seed}, {run.prepared.engine} engine"
-    reached = sorted(((step, stage) for stage, step in run.stages.items() if step is not None), key=lambda row: row[0])
-    states = [("start", 0), *((stage, step) for step, stage in reached), ("end", run.steps)]
-    summaries = [(stage, step, system.summary(run.states[step])) for stage, step in states]
+    summaries = [(stage, step, system.summary(run.states[step])) for stage, step in stage_rows(run)]
     stages = table_html(
         ["stage", "step", *summaries[0][2]],
         [[stage, f"{step:,}", *summary.values()] for stage, step, summary in summaries],

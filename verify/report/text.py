@@ -90,7 +90,7 @@ def print_run(run: Run, stream: IO[str], saved: Path | None) -> None:
     console.print(f"{run.steps:,} steps. {run.ending.value}", markup=False)
     table = Table(title="Stages", title_justify="left")
     rows = []
-    for stage, step in _stage_rows(run):
+    for stage, step in stage_rows(run):
         rows.append((stage, f"{step:,}", run.request.system.summary(run.states[step])))
     for column in ("stage", "step", *rows[0][2]):
         table.add_column(column, justify="left" if column == "stage" else "right")
@@ -204,7 +204,8 @@ def _print_violation(console: Console, run: Run, saved: Path | None) -> None:
         console.print("with --out DIR a replay file is kept", markup=False)
 
 
-def _stage_rows(run: Run) -> list[tuple[str, int]]:
+def stage_rows(run: Run) -> list[tuple[str, int]]:
+    """The start of a run, the stages that it reached in their order, and its end."""
     reached = [(stage, step) for stage, step in run.stages.items() if step is not None]
     rows = [("start", 0), *sorted(reached, key=lambda row: row[1])]
     return rows if run.steps == rows[-1][1] else [*rows, ("end", run.steps)]

@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from proofs.language import Lemma, Observable, Statement, StatementError, collect
 from proofs.language.definitions import observables_behind
@@ -44,20 +45,21 @@ def load_lemmas(path: Path, system: System) -> list[Lemma]:
 def _refuse_strangers(lemmas: Sequence[Lemma], system: System) -> None:
     """Refuse lemmas with the name of another statement, or about an observable of another system."""
     statements = system.statements()
-    own = {each.name: each for statement in statements.values() for each in _observables(statement)}
+    behind = (observables_behind(side) for statement in statements.values() for side in _sides(statement))
+    own = {each.name: each for observables in behind for each in observables}
     for lemma in lemmas:
         if lemma.name in statements:
             raise RequestError(f"--lemmas: {lemma.place}: {lemma.name}: {system.name} has a statement of that name")
-        for observable in _observables(lemma):
+        named = {each for side in _sides(lemma) for each in side.atoms(Observable)}
+        for observable in sorted(named, key=lambda each: str(each.name)):
             if own.get(observable.name, observable) != observable:
                 stranger = f"its {observable.name} is not that of {system.name} ({observable.place})"
                 raise RequestError(f"--lemmas: {lemma.place}: {lemma.name}: {stranger}")
 
 
-def _observables(statement: Statement) -> set[Observable]:
+def _sides(statement: Statement) -> list[Any]:
     claims = (*statement.claims, *statement.given) if isinstance(statement, Lemma) else ()
-    sides = [side for claim in claims for side in (claim.lhs, claim.rhs, claim.where)]
-    return {observable for side in sides for observable in observables_behind(side)}
+    return [side for claim in claims for side in (claim.lhs, claim.rhs, claim.where)]
 
 
 def _line_of(error: BaseException, path: Path) -> int:

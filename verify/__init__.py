@@ -15,6 +15,7 @@ _HOMES = {
     "Run": "verify.runs",
     "study": "verify.studies.run",
     "StudyRun": "verify.studies.run",
+    "LemmaViolation": "verify.checking.judge",
     "RequestError": "verify.errors",
     "load_instance": "verify.api",
     "simulate": "verify.api",
@@ -27,4 +28,6 @@ def __getattr__(name: str) -> Any:
     # Imported when first used: the command line must answer --help without numba or sympy.
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name == "strategies":
+        return import_module("verify.strategies")
     raise AttributeError(f"module 'verify' has no attribute {name!r}")

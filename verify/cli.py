@@ -44,6 +44,11 @@ Engine = Annotated[
     typer.Option(help="auto, reduced (the cheapest exact form), weights, or another of the system's engines [auto]."),
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random [0].")]
+Numbers = Annotated[
+    Path | None,
+    typer.Option("--numbering", help="Your paper's numbers of the statements, a TOML file.", metavar="F.toml"),
+]
+Run = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run, as verify run --out left it.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the run that the folder holds.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, all else on stderr.")]
 
@@ -76,6 +81,7 @@ def run_command(
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first violation and keep a replay file.")
     ] = False,
+    numbering: Numbers = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
     force: Force = False,
     as_json: Json = False,
@@ -99,6 +105,7 @@ def run_command(
         seed=seed,
         record_every=record_every,
         lemmas=lemmas,
+        numbering=numbering,
     )
     with ExitStack() as held:
         if out is not None:
@@ -189,6 +196,7 @@ def certify_command(
 @app.command("show")
 def show_command(
     statement: Annotated[str, typer.Argument(metavar="SYSTEM/LEMMA", help="A statement, as verify run names it.")],
+    numbering: Numbers = None,
 ) -> None:
     """A statement: its formula, where it comes from, what it rests on, how far it is proved.
 
@@ -196,7 +204,7 @@ def show_command(
     """
     from verify.report.statement import print_statement
 
-    print_statement(statement)
+    print_statement(statement, numbering)
 
 
 @app.command("controls")
@@ -308,6 +316,76 @@ def study_command(
     raise typer.Exit(finished.exit_status)
 
 
+@app.command("table")
+def table_command(
+    run: Run,
+    style: Annotated[str, typer.Option("--format", help="markdown, latex or csv.")] = "markdown",
+    numbering: Numbers = None,
+) -> None:
+    """The verdicts of a saved run as a table, for papers and other programs."""
+    from verify.io.saved import load_run
+    from verify.report.table import table_text
+
+    saved = load_run(run)
+    print(table_text(saved, saved.numbering(numbering), style), end="")
+
+
+@app.command("figure")
+def figure_command(
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run, or the store of a study.")],
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The figure; without it, those that there are are listed.")
+    ] = None,
+    style: Annotated[str, typer.Option("--format", help="pdf, svg or png.")] = "pdf",
+    width: Annotated[str, typer.Option(help="column or page, of a journal.")] = "column",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The file to write [beside the source].")] = None,
+    x: Annotated[str, typer.Option("--x", help="Of a store: the parameter across.")] = "",
+    y: Annotated[str, typer.Option("--y", help="Of a store: the parameter upwards in a heat map.")] = "",
+    z: Annotated[str, typer.Option("--z", help="Of a store: the result.")] = "",
+) -> None:
+    """Figures of a saved run or of a study, for publication."""
+    from verify.io.saved import load_run
+    from verify.report.cells import read_cells
+    from verify.report.figure import sketches, write_figure
+
+    is_store = source.is_file()
+    if not is_store and (x or y or z):
+        raise RequestError("--x, --y, --z: they are for the store of a study, not for a run")
+    drawn = read_cells(source, x, y, z) if is_store else load_run(source)
+    if name is None:
+        for known, sketch in sketches(drawn).items():
+            print(f"{known:<18}{sketch.shows}")
+        return
+    path = out or (source.parent if is_store else source) / f"{name}.{style}"
+    write_figure(drawn, name, path, style, width)
+    print(path)
+
+
+@app.command("compare")
+def compare_command(
+    first: Run,
+    second: Run,
+    numbering: Numbers = None,
+    as_json: Json = False,
+) -> None:
+    """Two saved runs side by side: what changed in problem, stages, verdicts and margins.
+
+    Exit status: 1 if the second run violates what the first does not, else 0.
+    """
+    from verify.compare import compare
+    from verify.io.results import json_text
+    from verify.io.saved import load_run
+    from verify.report.compare import print_comparison
+
+    one, other = load_run(first), load_run(second)
+    found = compare(one, other)
+    numbers = other.numbering(numbering) or one.numbering(None)
+    print_comparison(found, numbers, stream=sys.stderr if as_json else sys.stdout)
+    if as_json:
+        print(json_text(found.record()))
+    raise typer.Exit(found.exit_status)
+
+
 def _interruptions() -> Callable[[], bool]:
     """Whether Ctrl-C was pressed: the run ends after its stretch and keeps what it has; a second one kills it."""
     pressed = False
@@ -350,6 +428,12 @@ def main() -> None:
         _refuse(str(error))
     except UsageError as error:
         _refuse(error.format_message())
+    except ValueError as error:
+        from proofs.language import StatementError
+
+        if not isinstance(error, StatementError):
+            raise
+        _refuse(str(error))
     except MemoryError:
         _refuse("there is not enough memory for this request")
     except OSError as error:

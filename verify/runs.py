@@ -15,18 +15,20 @@ from verify.engines.collect import Collector
 from verify.engines.drive import Ending, Goal, Observer, drive
 from verify.engines.progress import Progress
 from verify.engines.schedule import Schedule
-from verify.io.folder import REPLAY, Writer, check_folder, write_folder
+from verify.io.folder import MARK, NUMBERING, PROBLEM, REPLAY, TRAJECTORY, Writer, check_folder, write_folder
 from verify.io.request import Request, make_request
 from verify.io.results import json_text, toml_text
 from verify.io.trajectory import trajectory_dataset, write_trajectory
+from verify.numbering import UNNUMBERED, Numbering
 from verify.systems.base import Prepared, SampledEvent
 from verify.versions import versions
 
 if TYPE_CHECKING:
     import xarray
+    from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A finished run.
 
@@ -45,6 +47,7 @@ class Run:
     judged: Sequence[LemmaVerdict]
     requirements: Sequence[Requirement]
     violation: LemmaViolation | None = None
+    numbering: Numbering = UNNUMBERED
 
     @property
     def verdicts(self) -> list[dict[str, Any]]:
@@ -62,6 +65,17 @@ class Run:
         """0 if nothing is violated, 1 if something is."""
         return int(any(verdict.verdict is Verdict.VIOLATED for verdict in self.judged))
 
+    def __repr__(self) -> str:
+        from verify.report.notebook import counts
+
+        found = counts(verdict.verdict for verdict in self.judged)
+        return f"Run({self.request.system.name}, seed {self.request.seed}, {self.steps:,} steps; {found})"
+
+    def _repr_html_(self) -> str:
+        from verify.report.notebook import run_html
+
+        return run_html(self)
+
     def record(self) -> dict[str, Any]:
         """The run as `verdicts.json` holds it."""
         return {
@@ -72,11 +86,23 @@ class Run:
             "steps": self.steps,
             "converged": self.converged,
             "ending": self.ending.value,
+            "lemmas": None if self.request.lemmas is None else str(self.request.lemmas.resolve()),
             "stages": dict(self.stages),
             "condition": [requirement.record() for requirement in self.requirements],
             "versions": versions(),
             "verdicts": self.verdicts,
         }
+
+    def figure(self, name: str, width: str = "column") -> Figure:
+        """One of the figures that `verify figure` makes, as matplotlib's.
+
+        Raises:
+            RequestError: if there is none of that name.
+        """
+        from verify.io.saved import FinishedRun
+        from verify.report.figure import draw_figure
+
+        return draw_figure(FinishedRun.of(self), name, width)
 
     def save(self, folder: Path | str, force: bool = False) -> Path:
         """Write the run's files into a folder, whole or not at all.
@@ -88,10 +114,12 @@ class Run:
         check_folder(path, force)
         config = self.request.config(self.prepared.engine)
         files: dict[str, Writer] = {
-            "problem.toml": lambda file: _write_text(file, toml_text(config)),
-            "trajectory.nc": lambda file: write_trajectory(self.trajectory, file),
-            "verdicts.json": lambda file: _write_text(file, json_text(self.record())),
+            PROBLEM: lambda file: _write_text(file, toml_text(config)),
+            TRAJECTORY: lambda file: write_trajectory(self.trajectory, file),
+            MARK: lambda file: _write_text(file, json_text(self.record())),
         }
+        if self.numbering:
+            files[NUMBERING] = lambda file: _write_text(file, self.numbering.text())
         if self.violation is not None:
             replay = self.violation.replay
             files[REPLAY] = lambda file: self.request.system.save_instance(replay, file)
@@ -103,7 +131,7 @@ def run(system: str, strict: bool = False, **asked: Any) -> Run:
     """Train one problem of a system and judge it.
 
     Keyword arguments are those of `verify.io.request.make_request`: `preset`, `settings`, `config`,
-    `instance`, `engine`, `steps`, `seed`, `record_every`, `lemmas`.
+    `instance`, `engine`, `steps`, `seed`, `record_every`, `lemmas`, `numbering`.
 
     Raises:
         RequestError: if the request cannot be carried out.
@@ -133,6 +161,7 @@ def carry_out(
     schedule = Schedule(goal.horizon, request.record_every)
     schedule.require_memory(goal.horizon, dynamics.bytes_per_step)
     own = request.own_lemmas()
+    numbering = request.read_numbering(own)
     judge = Judge(system.name, lambda: ([*system.lemmas(), *own], system.events()), prepared, strict)
     progress = Progress(goal)
     collector = Collector(system.dimensions, system.test_quantities, wanted=judge.events_within)
@@ -165,6 +194,7 @@ def carry_out(
         states={step: collector.state(step) for step in (0, *judge.event_steps, *seen, dynamics.step)},
         requirements=condition_meter(system.condition(), prepared.constants, judge.sizes),
         violation=judge.violation,
+        numbering=numbering,
     )
 
 

@@ -175,7 +175,7 @@ Source = Paper | Derived
 Proof = BySymbols | ByScalar | ByHand
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class Statement:
     """What lemmas and scalar inequalities share; the name is that of the variable that holds it."""
 
@@ -194,8 +194,16 @@ class Statement:
             if not isinstance(other, Statement | str):
                 raise refusal(self.words, f"rests_on holds {other!r}, which is no statement")
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name or self.words!r})"
 
-@dataclass(eq=False, kw_only=True)
+    def _repr_html_(self) -> str:
+        from proofs.language.html import statement_html
+
+        return statement_html(self)
+
+
+@dataclass(eq=False, kw_only=True, repr=False)
 class Lemma(Statement):
     """Claims about the observables of a system, in a stage of training and under hypotheses.
 
@@ -241,7 +249,7 @@ class Lemma(Statement):
         return self.kind in ("exact", "bound")
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class ScalarInequality(Statement):
     """An inequality between real numbers, for all values of its variables in their domains.
 

@@ -85,7 +85,7 @@ class Hypothesis:
     share: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LemmaVerdict:
     """What was found of one lemma.
 
@@ -147,6 +147,14 @@ class LemmaVerdict:
             return Evidence.CERTIFIED if settles(claim.certified for claim in deciding) else Evidence.PROVED
         proved = isinstance(self.statement.proof, BySymbols | ByScalar) or any(c.decided_by_proof for c in self.claims)
         return Evidence.PROVED if proved and self.verdict is Verdict.HOLDS else Evidence.FLOAT
+
+    def __repr__(self) -> str:
+        return f"LemmaVerdict({self.name}: {self.verdict.value})"
+
+    def _repr_html_(self) -> str:
+        from verify.report.notebook import verdict_html
+
+        return verdict_html(self)
 
     def record(self) -> dict[str, Any]:
         """The verdict as `verdicts.json` holds it."""

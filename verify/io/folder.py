@@ -14,6 +14,15 @@ from verify.errors import RequestError
 MARK = "verdicts.json"
 """The file by which a folder is known to hold a run; written last."""
 
+PROBLEM = "problem.toml"
+"""The configuration that repeats the run."""
+
+TRAJECTORY = "trajectory.nc"
+"""The recorded states."""
+
+NUMBERING = "numbering.toml"
+"""The reader's own numbers of the statements, if the run was given any."""
+
 REPLAY = "replay.npz"
 """The instance at the step of the violation that ended a strict run."""
 
@@ -128,7 +137,7 @@ def write_folder(path: Path, files: Mapping[str, Writer]) -> None:
             for name, write in files.items():
                 write(Path(scratch) / name)
                 _to_the_disk(Path(scratch) / name)
-            for name in (MARK, *({REPLAY} - set(files))):
+            for name in (MARK, *({NUMBERING, REPLAY} - set(files))):  # what another run has left
                 (path / name).unlink(missing_ok=True)
             for name in sorted(files, key=lambda name: name == MARK):
                 os.replace(Path(scratch) / name, path / name)

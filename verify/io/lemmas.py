@@ -3,16 +3,20 @@
 import importlib.util
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from proofs.language import Lemma, StatementError, collect
+from proofs.language import Lemma, Observable, Statement, StatementError, collect
+from proofs.language.definitions import observables_behind
 from verify.errors import RequestError
+from verify.systems.base import System
 
 MODULE = "lemmas_of_the_user"
 
 
-def load_lemmas(path: Path) -> list[Lemma]:
-    """Run a file and collect the lemmas that it defines.
+def load_lemmas(path: Path, system: System) -> list[Lemma]:
+    """Run a file and collect the lemmas that it defines, to be judged beside those of a system.
 
     Raises:
         RequestError: with file and line, if it cannot be read, fails, or states something that is refused.
@@ -36,7 +40,28 @@ def load_lemmas(path: Path) -> list[Lemma]:
         raise RequestError(f"--lemmas: {path}:{line}: {type(error).__name__}: {error}") from None
     if not found:
         raise RequestError(f"--lemmas: {path} defines no lemma")
+    _refuse_strangers(found, system)
     return found
+
+
+def _refuse_strangers(lemmas: Sequence[Lemma], system: System) -> None:
+    """Refuse lemmas with the name of another statement, or about an observable of another system."""
+    statements = system.statements()
+    behind = (observables_behind(side) for statement in statements.values() for side in _sides(statement))
+    own = {each.name: each for observables in behind for each in observables}
+    for lemma in lemmas:
+        if lemma.name in statements:
+            raise RequestError(f"--lemmas: {lemma.place}: {lemma.name}: {system.name} has a statement of that name")
+        named = {each for side in _sides(lemma) for each in side.atoms(Observable)}
+        for observable in sorted(named, key=lambda each: str(each.name)):
+            if own.get(observable.name, observable) != observable:
+                stranger = f"its {observable.name} is not that of {system.name} ({observable.place})"
+                raise RequestError(f"--lemmas: {lemma.place}: {lemma.name}: {stranger}")
+
+
+def _sides(statement: Statement) -> list[Any]:
+    claims = (*statement.claims, *statement.given) if isinstance(statement, Lemma) else ()
+    return [side for claim in claims for side in (claim.lhs, claim.rhs, claim.where)]
 
 
 def _line_of(error: BaseException, path: Path) -> int:

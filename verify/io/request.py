@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from verify.errors import RequestError
 from verify.io.settings import read_config, validated
+from verify.numbering import UNNUMBERED, Numbering, read_numbering
 from verify.systems.base import System, find_system
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Request:
     seed: int
     record_every: int | None
     lemmas: Path | None = None
+    numbering: Path | None = None
 
     def own_lemmas(self) -> list[Lemma]:
         """The user's lemmas; their file runs with the user's rights.
@@ -49,7 +51,18 @@ class Request:
             return []
         from verify.io.lemmas import load_lemmas
 
-        return load_lemmas(self.lemmas)
+        return load_lemmas(self.lemmas, self.system)
+
+    def read_numbering(self, own: Sequence[Lemma]) -> Numbering:
+        """The reader's numbers of the system's statements and of the `own` lemmas.
+
+        Raises:
+            RequestError: if their file cannot be read, or names what there is not.
+        """
+        if self.numbering is None:
+            return UNNUMBERED
+        known = [*self.system.statements(), *(lemma.name for lemma in own)]
+        return read_numbering(self.numbering, known, self.system.name)
 
     def config(self, engine: str) -> dict[str, Any]:
         """The contents of a configuration file that repeats this run with the engine that was taken."""
@@ -92,7 +105,8 @@ def make_request(
     steps: int | None = None,
     seed: int | None = None,
     record_every: int | None = None,
-    lemmas: Path | None = None,
+    lemmas: Path | str | None = None,
+    numbering: Path | str | None = None,
 ) -> Request:
     """Bring together what was given; what stands on the command line overrides the file.
 
@@ -123,7 +137,8 @@ def make_request(
         steps=None if steps is None else whole_number("--steps", steps, 0, MOST_STEPS),
         seed=whole_number("--seed", _first(seed, written.get("seed"), 0), 0, LARGEST_SEED),
         record_every=None if record_every is None else whole_number("--record-every", record_every, 1, MOST_STEPS),
-        lemmas=lemmas,
+        lemmas=None if lemmas is None else Path(lemmas),
+        numbering=None if numbering is None else Path(numbering),
     )
 
 

@@ -1,52 +1,62 @@
 """One statement as `verify show` prints it."""
 
-import difflib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.text import Text
 
 from proofs.language import Lemma, Observable, ScalarInequality, formula
 from proofs.language.statements import ByHand, ByScalar, BySymbols, Paper, Statement
 from verify.errors import RequestError
+from verify.io.nearest import unknown_name
+from verify.numbering import UNNUMBERED, Numbering, read_numbering
 from verify.report.text import console_for
-from verify.systems.base import find_system
+from verify.systems.base import System, find_system
 
 
-def print_ledger(system_name: str) -> None:
+def print_ledger(system_name: str, numbering_file: Path | None = None) -> None:
     """Print a system's headline claims, each with the statements that bear on it and how they can be judged."""
     system = find_system(system_name)
-    system.statements()  # gives the statements their names
+    numbering = _numbering(numbering_file, system)
     console = console_for(sys.stdout)
     for name, headline in system.ledger().items():
         console.print(Text(f"{name}: {headline.says}", style="bold"))
         for statement in headline.statements:
             kind = f" ({statement.kind})" if isinstance(statement, Lemma) else ""
-            console.print(Text(f"  {statement.name}{kind}: {statement.words}"), soft_wrap=True)
+            console.print(Text(f"  {numbering.both(statement.name)}{kind}: {statement.words}"), soft_wrap=True)
         if headline.studies:
             console.print(Text(f"  studies: {', '.join(headline.studies)}"), soft_wrap=True)
 
 
-def print_statement(name: str) -> None:
-    """Print a statement named `SYSTEM/LEMMA`, or the ledger of `SYSTEM`.
+def print_statement(name: str, numbering_file: Path | None = None) -> None:
+    """Print a statement named `SYSTEM/LEMMA`, or the ledger of `SYSTEM`, with the reader's numbers if any.
 
     Raises:
         RequestError: if there is none of that name.
     """
     system_name, slash, lemma_name = name.partition("/")
     if not slash:
-        print_ledger(system_name)
+        print_ledger(system_name, numbering_file)
         return
-    statements = find_system(system_name).statements()
+    system = find_system(system_name)
+    statements = system.statements()
+    numbering = _numbering(numbering_file, system)
     if lemma_name not in statements:
-        near = difflib.get_close_matches(lemma_name, statements, n=3, cutoff=0.3)
-        raise RequestError.of("LEMMA", lemma_name, f"did you mean {', '.join(near)}?" if near else "see verify list")
+        raise RequestError(f"LEMMA: {unknown_name(lemma_name, statements, system_name)}")
     console = console_for(sys.stdout)
     statement = statements[lemma_name]
     console.print(Text(f"{system_name}/{statement.name}", style="bold"))
+    if number := numbering.number(lemma_name):
+        console.print(Text(" of ".join(part for part in (number, numbering.paper) if part)))
     console.print(Text(statement.words))
     for label, line in _lines(statement):
         console.print(Text(f"{label:<11}{line}"), soft_wrap=True)
+
+
+def _numbering(path: Path | None, system: System) -> Numbering:
+    statements = system.statements()  # gives the statements their names, too
+    return UNNUMBERED if path is None else read_numbering(path, statements, system.name)
 
 
 def _lines(statement: Statement) -> Iterator[tuple[str, str]]:

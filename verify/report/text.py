@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from proofs.language import Lemma
 from verify.checking.verdicts import SEVERITY, Evidence, LemmaVerdict, Verdict
+from verify.io.commands import replay_command
 from verify.io.folder import REPLAY
 from verify.systems.base import find_system, system_names
 
@@ -88,7 +90,7 @@ def print_run(run: Run, stream: IO[str], saved: Path | None) -> None:
     console.print(f"{run.steps:,} steps. {run.ending.value}", markup=False)
     table = Table(title="Stages", title_justify="left")
     rows = []
-    for stage, step in _stage_rows(run):
+    for stage, step in stage_rows(run):
         rows.append((stage, f"{step:,}", run.request.system.summary(run.states[step])))
     for column in ("stage", "step", *rows[0][2]):
         table.add_column(column, justify="left" if column == "stage" else "right")
@@ -127,7 +129,8 @@ def _print_verdicts(console: Console, run: Run) -> None:
     tested = [verdict for verdict in run.judged if verdict.worst is not None]
     for stage in dict.fromkeys(verdict.stage for verdict in tested):
         table = Table(title=f"Statements: {stage}", title_justify="left")
-        for column in ("statement", "verdict", "margin", "relative", "at step", "where", "steps", "in words"):
+        yours = ["in your paper"] if run.numbering else []
+        for column in ("statement", *yours, "verdict", "margin", "relative", "at step", "where", "steps", "in words"):
             table.add_column(
                 column, justify="right" if column in ("margin", "relative", "at step", "steps") else "left"
             )
@@ -144,6 +147,7 @@ def _print_verdicts(console: Console, run: Run) -> None:
             shown += f" ({', '.join(notes)})" if notes else ""
             table.add_row(
                 verdict.statement.name,
+                *([Text(run.numbering.number(verdict.statement.name))] if run.numbering else []),
                 shown,
                 _number(worst.worst_margin),
                 _number(worst.relative_margin),
@@ -155,7 +159,15 @@ def _print_verdicts(console: Console, run: Run) -> None:
         console.print(table)
     untested = [verdict for verdict in run.judged if verdict.verdict is Verdict.HYPOTHESIS_NOT_MET]
     for verdict in untested:
-        console.print(f"hypothesis not met: {verdict.statement.name}: {verdict.reason}", markup=False)
+        console.print(
+            f"hypothesis not met: {run.numbering.both(verdict.statement.name)}: {verdict.reason}", markup=False
+        )
+    for verdict in run.judged:
+        judgeable = isinstance(verdict.statement, Lemma) and verdict.statement.judged_in_a_run
+        if judgeable and verdict.verdict is Verdict.NOT_JUDGED:
+            console.print(
+                f"not judged here: {run.numbering.both(verdict.statement.name)}: {verdict.reason}", markup=False
+            )
     for verdict in tested:
         if verdict.in_full is not None:
             console.print(_in_full(verdict.statement.name, verdict.in_full), markup=False)
@@ -183,16 +195,17 @@ def _number(value: float | None) -> str:
 def _print_violation(console: Console, run: Run, saved: Path | None) -> None:
     violation = run.violation
     assert violation is not None
-    console.print(str(violation), markup=False, style="bold")
+    number = run.numbering.number(violation.lemma.name)
+    console.print(f"{number}: {violation}" if number else str(violation), markup=False, style="bold")
     if saved is not None:
-        steps = violation.replay_step + 1
-        command = f"verify run {run.request.system.name} --instance {saved / REPLAY} --steps {steps} --strict"
-        console.print(f"replay: {command}", markup=False)
+        command = replay_command(run.request.system.name, saved / REPLAY, violation.replay_step, run.request.lemmas)
+        console.print(f"replay: {command}", markup=False, soft_wrap=True)
     else:
         console.print("with --out DIR a replay file is kept", markup=False)
 
 
-def _stage_rows(run: Run) -> list[tuple[str, int]]:
+def stage_rows(run: Run) -> list[tuple[str, int]]:
+    """The start of a run, the stages that it reached in their order, and its end."""
     reached = [(stage, step) for stage, step in run.stages.items() if step is not None]
     rows = [("start", 0), *sorted(reached, key=lambda row: row[1])]
     return rows if run.steps == rows[-1][1] else [*rows, ("end", run.steps)]

@@ -31,7 +31,7 @@ class StudyInterrupted(KeyboardInterrupt):
     """A study that was stopped; what had finished is stored."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StudyRun:
     """A study that was carried out.
 
@@ -72,6 +72,16 @@ class StudyRun:
             SEEDS: self.design.seeds,
             "question": self.design.question.model_dump(mode="json"),
         }
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{finding.statement}: {finding.verdict.value}" for finding in self.findings)
+        cells = f"{len(self.design.cells):,} cells, {len(self.failures):,} failed"
+        return f"StudyRun({self.system.name}, {self.design.study.name}, seed {self.design.seed}, {cells}; {found})"
+
+    def _repr_html_(self) -> str:
+        from verify.report.notebook import study_html
+
+        return study_html(self)
 
     def record(self) -> dict[str, Any]:
         """The study as `--json` prints it."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from proofs.language import Claim, Event, Headline, Lemma, Statement
     from verify.certify.enclosing import Enclosing
     from verify.studies.study import Study
+    from verify.systems.drawn import Drawn
 
 Array = NDArray[np.float64]
 
@@ -138,6 +139,10 @@ class System(Protocol):
 
     def studies(self) -> Sequence[Study]:
         """Families of problems, and the questions asked of them."""
+        ...
+
+    def drawn(self) -> Drawn:
+        """Small problems and arrays of it, for property-based tests; imports Hypothesis."""
         ...
 
     def load_instance(self, path: Path) -> tuple[Any, list[str]]:

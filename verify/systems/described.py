@@ -11,6 +11,7 @@ from verify.controls import Control
 if TYPE_CHECKING:
     from proofs.language import Claim, Event, Headline, Lemma, Statement
     from verify.studies.study import Study
+    from verify.systems.drawn import Drawn
 
 
 class Described:
@@ -52,6 +53,11 @@ class Described:
     def studies(self) -> Sequence[Study]:
         """Families of problems, and the questions asked of them."""
         found: Sequence[Study] = self._home("studies").STUDIES
+        return found
+
+    def drawn(self) -> Drawn:
+        """Small problems and arrays of it, for property-based tests."""
+        found: Drawn = self._home("strategies").DRAWN
         return found
 
     def _proofs(self, module: str) -> Any:

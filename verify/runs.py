@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from verify.checking.judge import Judge, LemmaViolation
 from verify.checking.meter import Requirement, condition_meter
+from verify.checking.sides import Laws, RecordedSides, sides_dataset
 from verify.checking.verdicts import LemmaVerdict, Verdict
 from verify.engines.collect import Collector
 from verify.engines.drive import Ending, Goal, Observer, drive
@@ -31,8 +32,9 @@ class Run:
     """A finished run.
 
     `stages` maps events to the step at which they occurred (`None`: never), `trajectory` is an
-    `xarray.Dataset` of the recorded states, `states` those at the start, at events and at the end, `steps`
-    the gradient steps made.
+    `xarray.Dataset` of the recorded states, `sides` one of both sides of statements at such steps
+    (`verify.checking.sides.sides_dataset`), `states` the states at the start, at events and at the end, `steps` the
+    gradient steps made.
     """
 
     request: Request
@@ -41,6 +43,7 @@ class Run:
     steps: int
     stages: Mapping[str, int | None]
     trajectory: xarray.Dataset
+    sides: xarray.Dataset
     states: Mapping[int, Mapping[str, Any]]
     judged: Sequence[LemmaVerdict]
     requirements: Sequence[Requirement]
@@ -133,11 +136,13 @@ def carry_out(
     schedule = Schedule(goal.horizon, request.record_every)
     schedule.require_memory(goal.horizon, dynamics.bytes_per_step)
     own = request.own_lemmas()
-    judge = Judge(system.name, lambda: ([*system.lemmas(), *own], system.events()), prepared, strict)
+    shown = Schedule(goal.horizon)
+    sides, laws = RecordedSides(shown), Laws(system.lemmas, prepared.constants, shown)
+    judge = Judge(system.name, lambda: ([*system.lemmas(), *own], system.events()), prepared, strict, sides)
     progress = Progress(goal)
     collector = Collector(system.dimensions, system.test_quantities, wanted=judge.events_within)
     try:
-        observers: list[Observer] = [collector, *([progress] if show_progress else [])]
+        observers: list[Observer] = [collector, laws, *([progress] if show_progress else [])]
         ending = drive(dynamics, goal, schedule, observers, interrupted, judge)
     finally:
         progress.close()
@@ -161,6 +166,7 @@ def carry_out(
         steps=dynamics.step,
         stages={**judge.events, **sampled},
         trajectory=trajectory_dataset(collector.steps, arrays, system.dimensions, prepared.coordinates, attributes),
+        sides=sides_dataset(sides, laws, dynamics.step),
         judged=judge.verdicts(),
         states={step: collector.state(step) for step in (0, *judge.event_steps, *seen, dynamics.step)},
         requirements=condition_meter(system.condition(), prepared.constants, judge.sizes),

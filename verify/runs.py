@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,15 +17,17 @@ from verify.engines.collect import Collector
 from verify.engines.drive import Ending, Goal, Observer, drive
 from verify.engines.progress import Progress
 from verify.engines.schedule import Schedule
-from verify.io.folder import REPLAY, Writer, check_folder, write_folder
+from verify.io.folder import MARK, REPLAY, Writer, check_folder, write_folder
 from verify.io.request import Request, make_request
 from verify.io.results import json_text, toml_text
-from verify.io.trajectory import trajectory_dataset, write_trajectory
+from verify.io.trajectory import SIDES, TRAJECTORY, trajectory_dataset, write_trajectory
 from verify.systems.base import Prepared, SampledEvent
-from verify.versions import versions
+from verify.versions import machine, versions
 
 if TYPE_CHECKING:
     import xarray
+
+    from proofs.language import Lemma
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,9 @@ class Run:
             "ending": self.ending.value,
             "stages": dict(self.stages),
             "condition": [requirement.record() for requirement in self.requirements],
+            "notes": list(self.prepared.notes),
             "versions": versions(),
+            "machine": machine(),
             "verdicts": self.verdicts,
         }
 
@@ -89,17 +94,31 @@ class Run:
         """
         path = Path(folder)
         check_folder(path, force)
+        from verify.report.page.run import PAGE, SavedRun, run_page
+
         config = self.request.config(self.prepared.engine)
+        record = json_text(self.record())
+        page = SavedRun(
+            self.request.system, config, json.loads(record), self.trajectory, self.sides, self._lemmas()
+        )
         files: dict[str, Writer] = {
             "problem.toml": lambda file: _write_text(file, toml_text(config)),
-            "trajectory.nc": lambda file: write_trajectory(self.trajectory, file),
-            "verdicts.json": lambda file: _write_text(file, json_text(self.record())),
+            TRAJECTORY: lambda file: write_trajectory(self.trajectory, file),
+            SIDES: lambda file: write_trajectory(self.sides, file),
+            PAGE: lambda file: _write_text(file, run_page(page)),
+            MARK: lambda file: _write_text(file, record),
         }
         if self.violation is not None:
             replay = self.violation.replay
             files[REPLAY] = lambda file: self.request.system.save_instance(replay, file)
         write_folder(path, files)
         return path
+
+    def _lemmas(self) -> list[Lemma]:
+        """The lemmas that were judged, those of the user's file among them."""
+        from proofs.language import Lemma
+
+        return [verdict.statement for verdict in self.judged if isinstance(verdict.statement, Lemma)]
 
 
 def run(system: str, strict: bool = False, **asked: Any) -> Run:

@@ -11,6 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     import xarray
 
+TRAJECTORY = "trajectory.nc"
+SIDES = "sides.nc"
+
 
 def trajectory_dataset(
     steps: Sequence[int],

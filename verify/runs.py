@@ -98,9 +98,7 @@ class Run:
 
         config = self.request.config(self.prepared.engine)
         record = json_text(self.record())
-        page = SavedRun(
-            self.request.system, config, json.loads(record), self.trajectory, self.sides, self._lemmas()
-        )
+        page = SavedRun(self.request.system, config, json.loads(record), self.trajectory, self.sides, self._lemmas())
         files: dict[str, Writer] = {
             "problem.toml": lambda file: _write_text(file, toml_text(config)),
             TRAJECTORY: lambda file: write_trajectory(self.trajectory, file),

@@ -24,7 +24,7 @@ Key = tuple[str, int]
 
 @dataclass
 class RecordedSides:
-    """Both sides of every judged claim at the steps of a schedule, of each the element with the least relative margin."""
+    """Both sides of every judged claim at the steps of a schedule, at the element with the least relative margin."""
 
     schedule: Schedule
     rows: dict[Key, dict[int, tuple[float, float]]] = field(default_factory=dict)
@@ -41,9 +41,9 @@ class RecordedSides:
         relative = np.where(about, np.nan_to_num(relative, nan=np.finfo(np.float64).max), np.inf)
         tightest = np.argmin(relative, axis=1)
         kept = self.rows.setdefault((outcome.lemma.name, outcome.claim_number), {})
-        for row in np.flatnonzero(about.any(axis=1)):
+        for row in np.flatnonzero(about.any(axis=1)).tolist():
             place = row, tightest[row]
-            kept[int(steps[row])] = float(sides.lhs[place]), float(sides.rhs[place])
+            kept[steps[row]] = float(sides.lhs[place]), float(sides.rhs[place])
 
 
 @dataclass
@@ -84,9 +84,9 @@ class Laws:
             return
         steps, sides, about = found
         kept = self.rows.setdefault((outcome.lemma.name, outcome.claim_number), {})
-        for row in np.flatnonzero(about.any(axis=1)):
+        for row in np.flatnonzero(about.any(axis=1)).tolist():
             lhs, rhs = sides.lhs[row, about[row]], sides.rhs[row, about[row]]
-            kept[int(steps[row])] = float(np.median(rhs)), float(np.median(lhs)), float(lhs.min()), float(lhs.max())
+            kept[steps[row]] = float(np.median(rhs)), float(np.median(lhs)), float(lhs.min()), float(lhs.max())
 
 
 def is_law_in_time(lemma: Lemma) -> bool:
@@ -124,9 +124,9 @@ def _due(outcome: Outcome, schedule: Schedule) -> tuple[Sequence[int], Sides, An
 def sides_dataset(sides: RecordedSides, laws: Laws, last: int) -> xarray.Dataset:
     """What was kept up to the step `last`, as `sides.nc` holds it.
 
-    `lhs` and `rhs` (claim, step) belong to judged claims, `law_rhs`, `law_lhs`, `law_lhs_low`, `law_lhs_high` (law, step)
-    to laws in time; NaN where a claim did not apply. `lemma` and `number`, or `law_lemma` and `law_number`, name the
-    claims.
+    `lhs` and `rhs` (claim, step) belong to judged claims; `law_rhs`, `law_lhs`, `law_lhs_low`, `law_lhs_high`, all
+    (law, step), to laws in time; NaN where a claim did not apply. `lemma` and `number`, or `law_lemma` and
+    `law_number`, name the claims.
     """
     import xarray
 

@@ -61,6 +61,15 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Tiles:
+    """Rectangles beside one another: `values` has a row for each y; the darker the larger."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    values: Sequence[Sequence[float | None]]
+
+
+@dataclass(frozen=True)
 class Chart:
     """A chart: what is drawn, and on which axes."""
 
@@ -72,6 +81,7 @@ class Chart:
     spans: Sequence[Span] = ()
     events: Sequence[Mark] = ()
     levels: Sequence[Mark] = ()
+    tiles: Tiles | None = None
     x_kind: Kind | None = "steps"
     y_kind: Kind | None = None
     note: str = ""
@@ -79,11 +89,15 @@ class Chart:
     @property
     def x_scale(self) -> Scale:
         """The horizontal axis."""
+        if self.tiles is not None:
+            return Scale("log", *_ends(self.tiles.x))
         return scale_for([each.x for each in (*self.lines, *self.dots)], self.x_kind)
 
     @property
     def y_scale(self) -> Scale:
         """The vertical axis."""
+        if self.tiles is not None:
+            return Scale("log", *_ends(self.tiles.y))
         drawn = [part for each in (*self.lines, *self.dots) for part in (each.y, each.low, each.high)]
         levels = [np.array([level.at]) for level in self.levels]
         return scale_for([part for part in (*drawn, *levels) if part is not None], self.y_kind)
@@ -92,6 +106,47 @@ class Chart:
     def is_empty(self) -> bool:
         """Whether there is nothing to draw."""
         return not any(np.isfinite(each.y).any() for each in (*self.lines, *self.dots))
+
+
+def _edges(centres: Sequence[float]) -> list[float]:
+    """Where neighbouring tiles meet, half-way in the logarithm, and the two outer ends."""
+    logs = np.log(np.asarray(centres, dtype=float))
+    if len(logs) < 2:
+        return [float(np.exp(logs[0] - 0.5)), float(np.exp(logs[0] + 0.5))]
+    middle = (logs[1:] + logs[:-1]) / 2
+    return np.exp([logs[0] - (middle[0] - logs[0]), *middle, logs[-1] + (logs[-1] - middle[-1])]).tolist()
+
+
+def _ends(centres: Sequence[float]) -> tuple[float, float]:
+    edges = _edges(centres)
+    return edges[0], edges[-1]
+
+
+LIGHT, DARK = (247, 249, 252), (8, 48, 107)
+"""Colours of the smallest and the largest value; the maps of attention have the same."""
+
+
+def _tiled(tiles: Tiles, across: Scale, up: Scale) -> Markup:
+    known = [value for line in tiles.values for value in line if value is not None]
+    low, high = min(known, default=0.0), max(known, default=1.0)
+    x, y = across.at(np.array(_edges(tiles.x))) * SIDE, (1.0 - up.at(np.array(_edges(tiles.y)))) * SIDE
+    parts = []
+    for row, line in enumerate(tiles.values):
+        for column, value in enumerate(line):
+            if value is None:
+                continue
+            share = (value - low) / (high - low) if high > low else 0.0
+            colour = ",".join(f"{first + share * (last - first):.0f}" for first, last in zip(LIGHT, DARK, strict=True))
+            parts.append(
+                Markup('<rect class="tile" x="{}" y="{}" width="{}" height="{}" fill="rgb({})"/>').format(
+                    f"{x[column]:.1f}",
+                    f"{y[row + 1]:.1f}",
+                    f"{x[column + 1] - x[column]:.1f}",
+                    f"{y[row] - y[row + 1]:.1f}",
+                    colour,
+                )
+            )
+    return Markup("").join(parts)
 
 
 def _path(x: Array, y: Array) -> str:
@@ -124,7 +179,7 @@ def _clipped(places: Array) -> Array:
 def drawing(chart: Chart) -> Markup:
     """The drawing alone: spans, grid, bands, lines, points."""
     across, up = chart.x_scale, chart.y_scale
-    parts: list[Markup] = []
+    parts: list[Markup] = [] if chart.tiles is None else [_tiled(chart.tiles, across, up)]
     for span in chart.spans:
         first, last = np.clip(across.at(np.array([span.first, span.last])), 0.0, 1.0) * SIDE
         parts.append(
@@ -132,7 +187,11 @@ def drawing(chart: Chart) -> Markup:
                 f"{first:.1f}", f"{max(last - first, 2.0):.1f}", SIDE
             )
         )
-    grid = "".join(f"M0,{(1.0 - place) * SIDE:.1f}h{SIDE}" for place in up.at(np.array(up.ticks)).tolist())
+    grid = (
+        ""
+        if chart.tiles
+        else "".join(f"M0,{(1.0 - place) * SIDE:.1f}h{SIDE}" for place in up.at(np.array(up.ticks)).tolist())
+    )
     parts.append(Markup('<path class="grid" d="{}"/>').format(grid))
     for mark in chart.events:
         place = float(across.at(np.array([mark.at]))[0])
@@ -148,9 +207,10 @@ def drawing(chart: Chart) -> Markup:
             area = _area(across.at(line.x), _clipped(low), _clipped(high))
             parts.append(Markup('<path class="band {}" d="{}"/>').format(line.look, area))
     for line in chart.lines:
-        parts.append(
-            Markup('<path class="line {}" d="{}"/>').format(line.look, _path(across.at(line.x), up.at(line.y)))
-        )
+        path = _path(across.at(line.x), up.at(line.y))
+        if chart.tiles is not None:
+            parts.append(Markup('<path class="casing" d="{}"/>').format(path))
+        parts.append(Markup('<path class="line {}" d="{}"/>').format(line.look, path))
     for dots in chart.dots:
         if dots.low is not None and dots.high is not None:
             bars = "".join(
@@ -247,5 +307,7 @@ def described(chart: Chart) -> str:
                 f"{line.name}: from {number(float(line.y[first]))} at {number(float(line.x[first]))}"
                 f" to {number(float(line.y[last]))} at {number(float(line.x[last]))}"
             )
+    if chart.tiles is not None:
+        told.append(f"{len(chart.tiles.x)} by {len(chart.tiles.y)} places")
     told += [f"{dots.name}: {int(np.isfinite(dots.y).sum())} points" for dots in chart.dots]
     return f"{chart.title}. {chart.y_name} by {chart.x_name}. " + "; ".join(told)

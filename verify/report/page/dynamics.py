@@ -147,9 +147,7 @@ def law_charts(
         known = np.isfinite(law["law_rhs"].values)
         if known.sum() < 2:
             continue
-        rhs, lhs, low, high = (
-            law[f"law_{each}"].values[known] for each in ("rhs", "lhs", "lhs_low", "lhs_high")
-        )
+        rhs, lhs, low, high = (law[f"law_{each}"].values[known] for each in ("rhs", "lhs", "lhs_low", "lhs_high"))
         steps = law["step"].values[known]
         lines = [Line("median left side", rhs, lhs, "one", low, high)]
         if claim.relation == "~":
@@ -165,8 +163,19 @@ def law_charts(
             f"If the law holds, a line{' of slope 1' if claim.relation == '~' else ''}. The right side is"
             f" {formula(claim.rhs)}. {_over('elements that the law is about')}"
         )
-        yield name, Chart(
-            lemma.words, "right side", "left side", lines, spans=spans, events=marks, x_kind="linear", y_kind="linear", note=note
+        yield (
+            name,
+            Chart(
+                lemma.words,
+                "right side",
+                "left side",
+                lines,
+                spans=spans,
+                events=marks,
+                x_kind="linear",
+                y_kind="linear",
+                note=note,
+            ),
         )
 
 

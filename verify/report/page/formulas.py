@@ -13,9 +13,28 @@ from markupsafe import Markup, escape
 from proofs.language import Observable, formula, mathml
 
 ELEMENTS = frozenset(
-    "math mrow mi mn mo mtext mspace msub msup msubsup munder mover munderover mfrac msqrt mroot mstyle mfenced".split()
+    [
+        "math",
+        "mrow",
+        "mi",
+        "mn",
+        "mo",
+        "mtext",
+        "mspace",
+        "msub",
+        "msup",
+        "msubsup",
+        "munder",
+        "mover",
+        "munderover",
+        "mfrac",
+        "msqrt",
+        "mroot",
+        "mstyle",
+        "mfenced",
+    ]
 )
-ATTRIBUTES = frozenset("width mathvariant open close separators".split())
+ATTRIBUTES = frozenset(["width", "mathvariant", "open", "close", "separators"])
 
 
 def formula_markup(expression: Any) -> Markup:

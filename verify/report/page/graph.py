@@ -56,14 +56,17 @@ def laid_out(graph: nx.DiGraph, standings: Mapping[str, Standing], numbers: Mapp
     places: dict[str, tuple[float, float]] = {}
     for place, column in enumerate(columns):
         above = (tallest - len(column)) * DOWN / 2
-        places |= {name: (EDGE_SPACE + place * ACROSS, EDGE_SPACE + above + row * DOWN) for row, name in enumerate(column)}
+        places |= {
+            name: (EDGE_SPACE + place * ACROSS, EDGE_SPACE + above + row * DOWN) for row, name in enumerate(column)
+        }
     wide = max(len(columns), min(MOST_COLUMNS, len(alone)))
     first_row = EDGE_SPACE + tallest * DOWN + (36 if tallest and alone else 0)
     for number, name in enumerate(alone):
         row, column_number = divmod(number, wide)
         places[name] = EDGE_SPACE + column_number * ACROSS, first_row + row * DOWN
     boxes = [
-        Box(name, _lines(name), *places[name], standings[name], numbers.get(name, "")) for name in (*_flat(columns), *alone)
+        Box(name, _lines(name), *places[name], standings[name], numbers.get(name, ""))
+        for name in (*_flat(columns), *alone)
     ]
     edges = [(before, after, _edge(places[before], places[after])) for before, after in graph.edges]
     rows_alone = -(-len(alone) // wide) if alone else 0

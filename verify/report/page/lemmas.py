@@ -189,7 +189,10 @@ def _sides_chart(
         return None
     claim = sides.isel(claim=int(found[0]))
     at = claim["step"].values.astype(float)
-    lines = [Line("left side", at, claim["lhs"].values, "one"), Line("right side", at, claim["rhs"].values, "two dashed")]
+    lines = [
+        Line("left side", at, claim["lhs"].values, "one"),
+        Line("right side", at, claim["rhs"].values, "two dashed"),
+    ]
     if record.get("lhs") is not None and record.get("rhs") is not None:
         worst = np.array([float(record["at_step"])] * 2)
         dots = [Dots("worst place", worst, np.array([record["lhs"], record["rhs"]], dtype=float), "worst")]

@@ -26,7 +26,7 @@ from verify.report.page.graph import laid_out
 from verify.report.page.lemmas import Panel, glossary, panel_of
 from verify.report.page.scales import number
 from verify.report.page.standing import ICONS, LOOKS, STRENGTHS, Standing, rests_on_graph, standings
-from verify.report.page.write import page_text
+from verify.report.page.write import edges_json, page_text
 from verify.systems.base import System, find_system
 
 if TYPE_CHECKING:
@@ -112,7 +112,11 @@ def run_page(run: SavedRun) -> str:
         record=record,
         trajectory=run.trajectory,
         size=_size(record["problem"]),
-        counts=[(kind.value, found[kind.value], ICONS[kind.value], LOOKS[kind.value]) for kind in Verdict if kind in SEVERITY],
+        counts=[
+            (kind.value, found[kind.value], ICONS[kind.value], LOOKS[kind.value])
+            for kind in Verdict
+            if kind in SEVERITY
+        ],
         headlines=headlines(run.system, stand),
         icons=ICONS,
         looks=LOOKS,
@@ -120,7 +124,7 @@ def run_page(run: SavedRun) -> str:
         requirements=[_requirement(each) for each in record["condition"]],
         stages=_stages(stages, record["steps"]),
         layout=layout,
-        edges=json.dumps([list(edge) for edge in graph.edges]),
+        edges=edges_json(graph.edges),
         panels=panels,
         groups=_grouped(panels),
         charts=dynamics_charts(run.trajectory, stages),
@@ -197,7 +201,12 @@ def headlines(system: System, stand: Mapping[str, Standing]) -> list[dict[str, A
 def _stages(stages: Mapping[str, int | None], steps: int) -> list[tuple[str, str]]:
     reached = sorted((step, name) for name, step in stages.items() if step is not None)
     never = [(name, "never reached") for name, step in stages.items() if step is None]
-    return [("start", "step 0"), *((name, f"step {number(step)}") for step, name in reached), ("end", f"step {number(steps)}"), *never]
+    return [
+        ("start", "step 0"),
+        *((name, f"step {number(step)}") for step, name in reached),
+        ("end", f"step {number(steps)}"),
+        *never,
+    ]
 
 
 def _grouped(panels: Sequence[Panel]) -> list[tuple[str, list[Panel]]]:

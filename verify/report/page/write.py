@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -37,6 +39,11 @@ def _environment() -> Environment:
 
 def _asset(name: str) -> Markup:
     return Markup((files(PACKAGE) / "templates" / name).read_text(encoding="utf-8"))
+
+
+def edges_json(edges: Iterable[tuple[str, str]]) -> str:
+    """The edges of a graph for the script of the page."""
+    return json.dumps([list(edge) for edge in edges])
 
 
 def json_for_script(text: str) -> Markup:

@@ -91,21 +91,25 @@ class Chart:
         """The horizontal axis."""
         if self.tiles is not None:
             return Scale("log", *_ends(self.tiles.x))
-        return scale_for([each.x for each in (*self.lines, *self.dots)], self.x_kind)
+        return scale_for([each.x for each in self._drawn], self.x_kind)
+
+    @property
+    def _drawn(self) -> list[Line | Dots]:
+        return [*self.lines, *self.dots]
 
     @property
     def y_scale(self) -> Scale:
         """The vertical axis."""
         if self.tiles is not None:
             return Scale("log", *_ends(self.tiles.y))
-        drawn = [part for each in (*self.lines, *self.dots) for part in (each.y, each.low, each.high)]
+        drawn = [part for each in self._drawn for part in (each.y, each.low, each.high)]
         levels = [np.array([level.at]) for level in self.levels]
         return scale_for([part for part in (*drawn, *levels) if part is not None], self.y_kind)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to draw."""
-        return not any(np.isfinite(each.y).any() for each in (*self.lines, *self.dots))
+        return not any(np.isfinite(each.y).any() for each in self._drawn)
 
 
 def _edges(centres: Sequence[float]) -> list[float]:
@@ -114,7 +118,8 @@ def _edges(centres: Sequence[float]) -> list[float]:
     if len(logs) < 2:
         return [float(np.exp(logs[0] - 0.5)), float(np.exp(logs[0] + 0.5))]
     middle = (logs[1:] + logs[:-1]) / 2
-    return np.exp([logs[0] - (middle[0] - logs[0]), *middle, logs[-1] + (logs[-1] - middle[-1])]).tolist()
+    edges = [2 * logs[0] - middle[0], *middle, 2 * logs[-1] - middle[-1]]
+    return [float(np.exp(edge)) for edge in edges]
 
 
 def _ends(centres: Sequence[float]) -> tuple[float, float]:
@@ -187,12 +192,9 @@ def drawing(chart: Chart) -> Markup:
                 f"{first:.1f}", f"{max(last - first, 2.0):.1f}", SIDE
             )
         )
-    grid = (
-        ""
-        if chart.tiles
-        else "".join(f"M0,{(1.0 - place) * SIDE:.1f}h{SIDE}" for place in up.at(np.array(up.ticks)).tolist())
-    )
-    parts.append(Markup('<path class="grid" d="{}"/>').format(grid))
+    if chart.tiles is None:
+        grid = "".join(f"M0,{(1.0 - place) * SIDE:.1f}h{SIDE}" for place in up.at(np.array(up.ticks)).tolist())
+        parts.append(Markup('<path class="grid" d="{}"/>').format(grid))
     for mark in chart.events:
         place = float(across.at(np.array([mark.at]))[0])
         if 0.0 <= place <= 1.0:

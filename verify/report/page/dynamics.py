@@ -134,7 +134,7 @@ def _scores(trajectory: xarray.Dataset, steps: Array, events: Sequence[Mark]) ->
 def law_charts(
     sides: xarray.Dataset | None, statements: Mapping[str, Statement], stages: Mapping[str, int | None]
 ) -> Iterator[tuple[str, Chart]]:
-    """Laws in time, by lemma: the left side against the right one, a line through the origin as far as the law holds."""
+    """Laws in time, by lemma: the left side against the right one, a line through the origin where the law holds."""
     if sides is None:
         return
     for place in range(sides.sizes.get("law", 0)):

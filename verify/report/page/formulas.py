@@ -13,26 +13,8 @@ from markupsafe import Markup, escape
 from proofs.language import Observable, formula, mathml
 
 ELEMENTS = frozenset(
-    [
-        "math",
-        "mrow",
-        "mi",
-        "mn",
-        "mo",
-        "mtext",
-        "mspace",
-        "msub",
-        "msup",
-        "msubsup",
-        "munder",
-        "mover",
-        "munderover",
-        "mfrac",
-        "msqrt",
-        "mroot",
-        "mstyle",
-        "mfenced",
-    ]
+    {"math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "mstyle", "mfenced", "mfrac", "msqrt", "mroot"}
+    | {"msub", "msup", "msubsup", "munder", "mover", "munderover"}
 )
 ATTRIBUTES = frozenset(["width", "mathvariant", "open", "close", "separators"])
 

@@ -136,4 +136,5 @@ def _edge(before: tuple[float, float], after: tuple[float, float]) -> str:
     first, height = before[0] + BOX_WIDTH, before[1] + BOX_HEIGHT / 2
     last, other = after[0], after[1] + BOX_HEIGHT / 2
     bend = (last - first) / 2 if last - first < ACROSS else ACROSS / 2
-    return f"M{first:.0f},{height:.0f}C{first + bend:.0f},{height:.0f} {last - bend:.0f},{other:.0f} {last:.0f},{other:.0f}"
+    bent = f"C{first + bend:.0f},{height:.0f} {last - bend:.0f},{other:.0f} {last:.0f},{other:.0f}"
+    return f"M{first:.0f},{height:.0f}{bent}"

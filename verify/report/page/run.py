@@ -191,7 +191,7 @@ def headlines(system: System, stand: Mapping[str, Standing]) -> list[dict[str, A
                 "name": name,
                 "says": headline.says,
                 "statements": bearing,
-                "counts": sorted(counts.items(), key=lambda pair: list(ICONS).index(pair[0])),
+                "counts": [(verdict, counts[verdict]) for verdict in ICONS if counts[verdict]],
                 "studies": headline.studies,
             }
         )

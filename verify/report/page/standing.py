@@ -1,4 +1,4 @@
-"""How a statement stands: its verdict, the strength of the evidence, and whether all that it rests on stands as well."""
+"""How a statement stands: its verdict, the strength of its evidence, and whether all that it rests on stands."""
 
 from __future__ import annotations
 

@@ -195,8 +195,8 @@ def fit_chart(title: str, fit: Fit, about: str) -> Chart:
     )
     low, high = law.exponent_interval
     note = (
-        f"{about}. Exponent {number(law.exponent, 4)}, {law.confidence:.0%} interval {number(low, 4)} to {number(high, 4)}."
-        " The band is where one more observation would lie."
+        f"{about}. Exponent {number(law.exponent, 4)}, {law.confidence:.0%} interval {number(low, 4)} to"
+        f" {number(high, 4)}. The band is where one more observation would lie."
     )
     dots = Dots("observations", np.array(law.x), np.array(law.y), "two")
     return Chart(title, fit.x_name, fit.y_name, [line], dots=[dots], x_kind="log", y_kind="log", note=note)
@@ -206,7 +206,7 @@ def _map_chart(found: HeatMap) -> Chart:
     lines = []
     for name, points, look in (
         ("fitted boundary", found.boundary, "two"),
-        ("predicted", found.predicted, "five dashed"),
+        ("predicted", found.predicted, "three dashed"),
     ):
         if points:
             lines.append(Line(name, np.array([x for x, _ in points]), np.array([y for _, y in points]), look))

@@ -77,7 +77,7 @@ def load_run(folder: Path, own: Sequence[Lemma] = ()) -> SavedRun:
 def run_page(run: SavedRun) -> str:
     """The page of a run, as HTML."""
     record = run.record
-    statements: dict[str, Statement] = {**run.system.statements(), **{lemma.name: lemma for lemma in run.own}}
+    statements = {**run.system.statements(), **_with_what_they_rest_on(run.own)}
     rows = {row["lemma"].partition("/")[2]: row for row in record["verdicts"]}
     judged = {name: (row["verdict"], row["evidence"]) for name, row in rows.items()}
     stand = standings(statements, judged)
@@ -136,6 +136,18 @@ def run_page(run: SavedRun) -> str:
         command=_command(run),
         own=bool(set(rows) - set(run.system.statements())),
     )
+
+
+def _with_what_they_rest_on(lemmas: Sequence[Statement]) -> dict[str, Statement]:
+    """Statements by name, with all that they rest on."""
+    found: dict[str, Statement] = {}
+    waiting = list(lemmas)
+    while waiting:
+        each = waiting.pop(0)
+        if each.name not in found:
+            found[each.name] = each
+            waiting += [other for other in each.rests_on if isinstance(other, Statement)]
+    return found
 
 
 def _row(name: str, row: Mapping[str, Any], standing: Standing) -> dict[str, Any]:

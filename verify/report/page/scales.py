@@ -14,6 +14,9 @@ Array = NDArray[np.float64]
 Kind = Literal["linear", "log", "steps"]
 """`steps` is the logarithm of the step plus one: step 0 has a place, too."""
 
+LARGEST, SMALLEST = 1e250, 1e-250
+"""Numbers beyond these have no place: a run that leaves float64 passes them."""
+
 MOST_TICKS = 6
 WIDE = 50.0
 """Positive numbers that spread by more than this factor are shown on a logarithmic scale."""
@@ -57,7 +60,10 @@ class Scale:
             low, high = _stretched(self.kind, np.array([self.low, self.high]))
             here = _stretched(self.kind, np.asarray(values, dtype=float))
             places = np.asarray((here - low) / (high - low))
-        return np.where(np.isfinite(places), places, np.nan)
+        known = np.isfinite(places) & (np.abs(values) <= LARGEST)
+        if self.kind == "log":
+            known &= values > SMALLEST
+        return np.where(known, places, np.nan)
 
     @property
     def ticks(self) -> list[float]:
@@ -123,20 +129,21 @@ def scale_for(values: Iterable[Sequence[float] | Array], kind: Kind | None = Non
         9.0
     """
     everything = np.concatenate([np.zeros(0), *(np.asarray(each, dtype=float).ravel() for each in values)])
-    finite = everything[np.isfinite(everything)]
+    finite = everything[np.abs(everything) <= LARGEST]
     if kind is None:
-        positive = finite[finite > 0]
+        positive = finite[finite > SMALLEST]
         far_apart = len(positive) > 0 and positive.max() > WIDE * positive.min()
         kind = "log" if far_apart and (finite >= 0).all() and len(positive) > 0.7 * len(finite) else "linear"
     if kind == "log":
-        finite = finite[finite > 0]
+        finite = finite[finite > SMALLEST]
     if not len(finite):
         return Scale(kind, *((0.0, 1.0) if kind != "log" else (0.1, 1.0)))
     low, high = float(finite.min()), float(finite.max())
     if kind == "steps":
         return Scale(kind, 0.0, max(high, 1.0))
     if kind == "log":
-        widened = max((high / low) ** room, 1.02)
+        widened = math.exp(max(room * (math.log(high) - math.log(low)), 0.02))
         return Scale(kind, low / widened, high * widened)
-    space = room * (high - low) or max(abs(high), 1e-300) * 0.1
+    size = max(abs(low), abs(high), SMALLEST)
+    space = room * (high - low) if high - low > 1e-9 * size else 0.1 * size
     return Scale(kind, low - space, high + space)

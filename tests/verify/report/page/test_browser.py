@@ -1,0 +1,239 @@
+"""The page in a browser: it loads alone, answers mouse and keyboard, and is accessible in both themes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SECTIONS = ("summary", "claims", "verdicts", "condition", "graph", "dynamics", "attention", "statements", "repeat")
+INTERACTIVE_WITHIN = 2000
+"""Milliseconds of the browser's own work until the page answers."""
+
+pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="there is no chromium here")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+Opened = Callable[..., Any]
+
+
+@pytest.fixture
+def opened(browser: Any, folder: Path) -> Opened:
+    """The page in a window; what it complains about or asks the network for fails the test."""
+
+    @contextmanager
+    def open_page(
+        path: Path = folder / "report.html", fragment: str = "", width: int = 1400, theme: str = "light"
+    ) -> Any:
+        window = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+        complaints: list[str] = []
+        requests: list[str] = []
+        window.on("console", lambda message: complaints.append(message.text))
+        window.on("pageerror", lambda error: complaints.append(str(error)))
+        window.on("request", lambda request: requests.append(request.url))
+        window.goto(path.as_uri() + fragment)
+        window.wait_for_function("document.documentElement.dataset.ready === 'yes'")
+        try:
+            yield window
+            assert complaints == []
+            assert {url.split("#")[0] for url in requests} == {path.as_uri()}
+        finally:
+            window.close()
+
+    return open_page
+
+
+def focused(window: Any) -> str:
+    return str(window.evaluate("document.querySelector('#graph-view a.centre')?.dataset.name ?? ''"))
+
+
+def test_the_page_loads_alone_and_shows_every_section(opened: Opened) -> None:
+    with opened() as window:
+        for section in SECTIONS:
+            assert window.locator(f"#{section}").is_visible(), section
+        assert window.evaluate("window.hurt") is None
+        assert window.locator("#lemma-never-so-large").count() == 1
+
+
+@pytest.mark.slow
+def test_the_graph_answers_the_mouse_and_the_fragment_keeps_it(opened: Opened, folder: Path) -> None:
+    with opened() as window:
+        window.locator("#graph-view a[data-name=stage-two-step]").click()
+        assert focused(window) == "stage-two-step"
+        assert "graph=stage-two-step&depth=2" in window.url
+        window.locator("#depth").select_option("1")
+        assert "depth=1" in window.url
+        near = window.locator("#graph-view a.near").count()
+        window.locator("#depth").select_option("all")
+        assert window.locator("#graph-view a.near").count() > near
+        fragment = "#" + window.url.split("#")[1]
+    with opened(fragment=fragment) as window:
+        assert focused(window) == "stage-two-step"
+        assert window.locator("#depth").input_value() == "all"
+        window.locator("#clear").click()
+        assert focused(window) == ""
+        assert window.locator("#graph-view.focused").count() == 0
+
+
+@pytest.mark.slow
+def test_the_graph_answers_the_keyboard(opened: Opened) -> None:
+    with opened() as window:
+        box = window.locator("#graph-view a[data-name=quarter-lipschitz]")
+        box.focus()
+        window.keyboard.press("Enter")
+        assert focused(window) == "quarter-lipschitz"
+        window.keyboard.press("ArrowLeft")
+        assert window.evaluate("document.activeElement.dataset.name") == "distance-from-half"
+        window.keyboard.press("ArrowRight")
+        assert window.evaluate("document.activeElement.dataset.name") != "distance-from-half"
+        window.keyboard.press("ArrowDown")
+        window.keyboard.press("Escape")
+        assert focused(window) == ""
+        box.focus()
+        window.keyboard.press("Enter")
+        window.keyboard.press("Enter")
+        assert window.url.endswith("#lemma-quarter-lipschitz")
+        assert window.locator("#lemma-quarter-lipschitz").is_visible()
+
+
+@pytest.mark.slow
+def test_a_link_opens_the_group_that_holds_its_panel(opened: Opened) -> None:
+    with opened(fragment="#lemma-phase-boundary") as window:
+        assert window.locator("#lemma-phase-boundary").is_visible()
+
+
+def shades(window: Any) -> Any:
+    return window.evaluate(
+        "[...document.querySelectorAll('#attention canvas')].map("
+        "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data])"
+    )
+
+
+@pytest.mark.slow
+def test_the_slider_moves_attention_by_keyboard_and_mouse(opened: Opened) -> None:
+    with opened() as window:
+        slider = window.locator("#attention-step")
+        last = shades(window)
+        slider.focus()
+        window.keyboard.press("Home")
+        assert window.locator("#attention-at").inner_text() == "step 0"
+        assert slider.get_attribute("aria-valuetext") == "step 0"
+        first = shades(window)
+        assert first != last
+        window.keyboard.press("ArrowRight")
+        assert window.locator("#attention-at").inner_text() == "step 1"
+        place = slider.bounding_box()
+        window.mouse.click(place["x"] + place["width"] - 9, place["y"] + place["height"] / 2)
+        assert shades(window) == last
+        window.locator("#attention canvas").first.hover()
+        assert "query" in window.locator("#attention-reading").inner_text()
+
+
+@pytest.mark.slow
+def test_attention_is_drawn_as_it_was_recorded(opened: Opened, finished: Any) -> None:
+    with opened() as window:
+        drawn = shades(window)
+    attention = finished.trajectory["attention"].values[-1]
+    for found, wanted in zip(drawn, attention, strict=True):
+        for red, share in zip(found[::4], wanted.ravel(), strict=True):
+            assert abs((247 - red) / (247 - 8) - share) <= 0.5 / 255 + 1.0 / 239
+
+
+@pytest.mark.slow
+def test_charts_are_read_off_by_mouse_and_keyboard(opened: Opened) -> None:
+    with opened() as window:
+        chart = window.locator("#dynamics .chart").first
+        plot = chart.locator(".plot")
+        plot.scroll_into_view_if_needed()
+        plot.hover()
+        assert chart.locator(".reading").inner_text().startswith("step ")
+        plot.focus()
+        window.keyboard.press("Home")
+        assert chart.locator(".reading").inner_text().startswith("step 0: loss 0.69")
+        window.keyboard.press("ArrowRight")
+        assert chart.locator(".reading").inner_text().startswith("step 1:")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1400])
+@pytest.mark.parametrize("which", ["run", "study"])
+def test_nothing_sticks_out_sideways(
+    opened: Opened, width: int, which: str, study_page: str, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "study.html").write_text(study_page, encoding="utf-8")
+    with opened(folder / "report.html" if which == "run" else tmp_path / "study.html", width=width) as window:
+        assert window.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.slow
+def test_the_theme_is_the_systems_until_the_reader_chooses(opened: Opened) -> None:
+    def paper(window: Any) -> str:
+        return str(window.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    with opened(theme="dark") as window:
+        dark = paper(window)
+        window.locator("#theme").click()
+        light = paper(window)
+        assert light != dark
+        window.locator("#theme").click()
+        assert paper(window) == dark
+    with opened(theme="light") as window:
+        assert paper(window) == light
+        window.emulate_media(media="print", color_scheme="dark")
+        assert not window.locator("header").is_visible()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("which", ["run", "study"])
+def test_axe_finds_no_serious_fault(
+    opened: Opened, theme: str, which: str, study_page: str, folder: Path, tmp_path: Path
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    (tmp_path / "study.html").write_text(study_page, encoding="utf-8")
+    with opened(folder / "report.html" if which == "run" else tmp_path / "study.html", theme=theme) as window:
+        window.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+        found = axe.Axe().run(window).response["violations"]
+    serious = [each for each in found if each["impact"] in ("serious", "critical")]
+    told = [(each["id"], len(each["nodes"]), each["nodes"][0]["html"][:200]) for each in serious]
+    assert told == []
+
+
+@pytest.mark.slow
+def test_the_page_of_a_long_run_is_small_and_soon_interactive(browser: Any, tmp_path: Path) -> None:
+    import verify
+
+    # Values that hardly move: as many recorded states and as many panels as in 400,000 steps that learn.
+    settings = {"N": 20, "M": 4, "d": 1e8, "d_h": 1e8, "test_samples": 10, "r": 1e-3, "max_steps": 400_000}
+    page = (
+        verify.run("benign-vit", settings=settings, steps=3000, record_every=6).save(tmp_path / "run") / "report.html"
+    )
+    assert page.stat().st_size < 15e6
+    window = browser.new_page(viewport={"width": 1400, "height": 900})
+    window.goto(page.as_uri())
+    window.wait_for_function("document.documentElement.dataset.ready === 'yes'")
+    session = window.context.new_cdp_session(window)
+    session.send("Performance.enable")
+    metrics = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
+    window.close()
+    assert 1000 * metrics["TaskDuration"] < INTERACTIVE_WITHIN

@@ -25,7 +25,7 @@ from verify.report.page.dynamics import dynamics_charts, law_charts
 from verify.report.page.graph import laid_out
 from verify.report.page.lemmas import Panel, glossary, panel_of
 from verify.report.page.scales import number
-from verify.report.page.standing import ICONS, LOOKS, STRENGTHS, Standing, rests_on_graph, standings
+from verify.report.page.standing import ICONS, LOOKS, STRENGTHS, Standing, rests_on_graph, standings, strength_of
 from verify.report.page.write import edges_json, page_text
 from verify.systems.base import System, find_system
 
@@ -81,7 +81,11 @@ def run_page(run: SavedRun) -> str:
     rows = {row["lemma"].partition("/")[2]: row for row in record["verdicts"]}
     judged = {name: (row["verdict"], row["evidence"]) for name, row in rows.items()}
     stand = standings(statements, judged)
-    stand |= {name: Standing(*judged[name]) for name in rows if name not in statements}
+    stand |= {
+        name: Standing(verdict, strength_of(evidence, by_machine=False))
+        for name, (verdict, evidence) in judged.items()
+        if name not in statements
+    }
     stages = record["stages"]
     laws: dict[str, list[Chart]] = {}
     for name, chart in law_charts(run.sides, statements, stages):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from proofs.language import Lemma, ScalarInequality
+from proofs.language import ScalarInequality
 from proofs.language.statements import ByScalar, BySymbols, Statement
 from verify.checking.scalar import prove_inequality
 from verify.checking.verdicts import Evidence, Verdict
@@ -49,8 +49,6 @@ STRENGTHS: Mapping[str, str] = {
     "none": "nothing established here",
 }
 """Strength of evidence -> what it means, the strongest first."""
-
-_STRENGTH_OF: Mapping[str, str] = {Evidence.PROVED.value: "symbolic"}
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,18 @@ def _alone(statement: Statement, judged: tuple[str, str] | None) -> Standing:
         proved = by_machine or prove_inequality(statement).status == "proved"
         return Standing(PROVED, "symbolic") if proved else Standing(Verdict.INCONCLUSIVE.value, "none")
     verdict, evidence = judged or (Verdict.NOT_JUDGED.value, Evidence.NONE.value)
-    strength = _STRENGTH_OF.get(evidence, evidence)
-    if verdict == Verdict.NOT_JUDGED.value and by_machine and isinstance(statement, Lemma):
-        strength = "symbolic"
-    return Standing(verdict, strength if strength in STRENGTHS else "none")
+    if verdict == Verdict.NOT_JUDGED.value and by_machine:
+        return Standing(verdict, "symbolic")
+    return Standing(verdict, strength_of(evidence, by_machine))
+
+
+def strength_of(evidence: str, by_machine: bool) -> str:
+    """The strength of a verdict's evidence; where near ties rest on a proof by hand, that of all the rest, floats.
+
+    Examples:
+        >>> strength_of("proved", by_machine=True), strength_of("proved", by_machine=False)
+        ('symbolic', 'float')
+    """
+    if evidence == Evidence.PROVED.value:
+        return "symbolic" if by_machine else "float"
+    return evidence if evidence in STRENGTHS else "none"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from proofs.language import Lemma, formula
+from proofs.language import Lemma
 from proofs.language.statements import Statement
 from verify.report.page.charts import Chart, Line, Mark, Span
 from verify.report.page.scales import Array
@@ -160,13 +160,13 @@ def law_charts(
             if step is not None and steps[0] < step <= steps[-1]
         ]
         note = (
-            f"If the law holds, a line{' of slope 1' if claim.relation == '~' else ''}. The right side is"
-            f" {formula(claim.rhs)}. {_over('elements that the law is about')}"
+            f"{lemma.words} If so, this is a line{' of slope 1' if claim.relation == '~' else ''}."
+            f" {_over('elements that the law is about')}"
         )
         yield (
             name,
             Chart(
-                lemma.words,
+                name,
                 "right side",
                 "left side",
                 lines,

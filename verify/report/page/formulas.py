@@ -35,7 +35,9 @@ def formula_markup(expression: Any) -> Markup:
 
 
 def _as_xml(entity: re.Match[str]) -> str:
-    """A named character itself, unless XML knows its name."""
+    """A named character itself, unless XML knows its name; Euler's number as the letter e, which every font has."""
+    if entity[1] == "ExponentialE":
+        return "e"
     known = entity[1] in ("lt", "gt", "amp", "quot", "apos")
     return entity[0] if known else html5.get(f"{entity[1]};", entity[0])
 

@@ -220,7 +220,7 @@ def _given(given: Sequence[Claim], row: Mapping[str, Any]) -> list[tuple[Markup,
         held = ""
         if record:
             margin = record.get("smallest_margin")
-            held = f"held at {record['share']:.3g} of the places where it was asked for"
+            held = f"held at {100 * record['share']:.4g} % of the places where it was asked for"
             held += f", smallest margin {number(margin)}" if margin is not None else ""
         shown.append((text, held))
     return shown

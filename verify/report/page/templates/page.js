@@ -101,7 +101,7 @@
       const link = document.createElement("a");
       link.href = `#lemma-${centre}`;
       link.textContent = centre;
-      about.append(link, `: ${boxes.get(centre).getAttribute("aria-label")} Press Enter on it again to go to its panel.`);
+      about.append(link, `${boxes.get(centre).getAttribute("aria-label").slice(centre.length)} Press Enter on it again to go to its panel.`);
     };
     const keep = () => {
       const fragment = centre ? `#graph=${encodeURIComponent(centre)}&depth=${depth.value}` : "#graph";
@@ -112,7 +112,10 @@
       if (!state.has("graph")) { open(); return; }
       if ([...depth.options].some((option) => option.value === state.get("depth"))) depth.value = state.get("depth");
       show(state.get("graph"));
-      if (centre) one("graph").scrollIntoView();
+      if (!centre) return;
+      one("graph").scrollIntoView({ behavior: "instant" });
+      const box = boxes.get(centre).getBBox();
+      graph.scrollTo({ left: box.x - graph.clientWidth / 2, top: box.y - graph.clientHeight / 2, behavior: "instant" });
     };
     const open = () => {
       const target = location.hash.length > 1 && one(decodeURIComponent(location.hash.slice(1)));

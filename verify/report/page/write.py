@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
@@ -18,8 +20,14 @@ PACKAGE = "verify.report.page"
 
 
 def page_text(template: str, **content: Any) -> str:
-    """A template filled in; whatever is not markup already is escaped."""
-    return _environment().get_template(template).render(style=_asset("page.css"), script=_asset("page.js"), **content)
+    """A template filled in; whatever is not markup already is escaped, and no script but the page's own can run."""
+    script = _asset("page.js")
+    digest = base64.b64encode(sha256(script.encode()).digest()).decode()
+    return (
+        _environment()
+        .get_template(template)
+        .render(style=_asset("page.css"), script=script, script_digest=f"sha256-{digest}", **content)
+    )
 
 
 @cache

@@ -32,6 +32,12 @@ Parsed = Callable[[str], object]
 
 
 @pytest.fixture(scope="session")
+def hostile() -> str:
+    """The words."""
+    return HOSTILE
+
+
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     lemmas = tmp_path_factory.mktemp("lemmas") / "mine.py"
     lemmas.write_text(LEMMAS)

@@ -95,6 +95,16 @@ def test_what_is_asked_of_the_network_and_what_fails_is_seen(
 
 
 @pytest.mark.slow
+def test_a_script_that_is_not_the_pages_own_does_not_run(browser: Any, page: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.html").write_text(page.replace("</main>", "<script>window.hurt = 3</script></main>"))
+    window = browser.new_page()
+    window.goto((tmp_path / "bad.html").as_uri())
+    window.wait_for_function("document.documentElement.dataset.ready === 'yes'")
+    assert window.evaluate("window.hurt") is None
+    window.close()
+
+
+@pytest.mark.slow
 def test_the_graph_answers_the_mouse_and_the_fragment_keeps_it(opened: Opened, folder: Path) -> None:
     with opened() as window:
         window.locator("#graph-view a[data-name=stage-two-step]").click()

@@ -77,12 +77,12 @@ def test_counts_are_those_of_the_record(page: str, parsed: Any, finished: Run) -
 
 
 @pytest.mark.parametrize("which", ["page", "again"])
-def test_words_of_a_lemma_are_shown_and_not_executed(which: str, parsed: Any, request: pytest.FixtureRequest) -> None:
-    from tests.verify.report.page.conftest import HOSTILE
-
+def test_words_of_a_lemma_are_shown_and_not_executed(
+    which: str, parsed: Any, hostile: str, request: pytest.FixtureRequest
+) -> None:
     tree = parsed(request.getfixturevalue(which))
     panels = [each for each in tree.iter("article") if each.attrib["id"] == "lemma-never-so-large"]
-    assert HOSTILE in text_of(panels[0])
+    assert hostile in text_of(panels[0])
     assert not any(each.tag == "img" for each in tree.iter())
     scripts = [text_of(each) for each in tree.iter("script")]
     assert not any("hurt" in script for script in scripts if "use strict" in script)

@@ -275,22 +275,26 @@ def study_command(
     ] = None,
     seed: Seed = None,
     export: Annotated[Path | None, typer.Option(metavar="T.csv", help="Write a table, one row a cell.")] = None,
+    page: Annotated[Path | None, typer.Option("--report", metavar="P.html", help="Write a page to read.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure a family of problems and judge it statistically; goes on where it was stopped."""
+    from verify.io.files import check_target, write_whole
     from verify.io.results import json_text
     from verify.io.settings import parse_words
     from verify.report.study import print_studies, print_study
-    from verify.studies.export import check_export, write_export
+    from verify.studies.export import write_export
     from verify.studies.run import StudyInterrupted, carry_out_study
 
     if name is None:
-        if any((settings, workers, scheduler, store, seed is not None, export, as_json)):
+        if any((settings, workers, scheduler, store, seed is not None, export, page, as_json)):
             raise RequestError(f"NAME: which study of {system}? (verify study {system} lists them)")
         print_studies(system)
         return
     if export is not None:
-        check_export(export)
+        check_target("--export", export)
+    if page is not None:
+        check_target("--report", page)
     if workers is not None and scheduler is not None:
         raise RequestError("--workers: the scheduler has its own (--workers and --scheduler exclude each other)")
     try:
@@ -310,6 +314,10 @@ def study_command(
         raise typer.Exit(INTERRUPTED) from None
     if export is not None:
         write_export(export, [*finished.rows, *finished.failures])
+    if page is not None:
+        from verify.report.page.study import of_run, study_page
+
+        write_whole("--report", page, study_page(of_run(finished)))
     print_study(finished, stream=sys.stderr if as_json else sys.stdout, exported=export)
     if as_json:
         print(json_text(finished.record()))
@@ -384,6 +392,46 @@ def compare_command(
     if as_json:
         print(json_text(found.record()))
     raise typer.Exit(found.exit_status)
+
+
+@app.command("report")
+def report_command(
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run, or the store of a study, F.db.")],
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Which study of the store, if several use its cells.")
+    ] = None,
+    lemmas: Annotated[
+        Path | None, typer.Option(help="The file of your own lemmas, for their formulas.", metavar="MINE.py")
+    ] = None,
+    numbering: Numbers = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="P.html", help="Where to write [report.html in DIR; F.html beside F.db].")
+    ] = None,
+) -> None:
+    """Write the page of a saved run, or of a study's store, to read in a browser."""
+    from verify.io.files import check_target, write_whole
+    from verify.io.folder import PAGE
+
+    target = out or (source / PAGE if source.is_dir() else source.with_suffix(".html"))
+    check_target("--out", target)
+    if source.is_file():
+        from verify.report.page.study import of_store, study_page
+        from verify.studies.stored import stored_study
+
+        text = study_page(of_store(source, stored_study(source, name)))
+    else:
+        from verify.io.lemmas import load_lemmas
+        from verify.io.saved import load_run
+        from verify.report.page.run import run_page, shown
+        from verify.systems.base import find_system
+
+        if name is not None:
+            raise RequestError.of("NAME", name, "none beside the folder of a run")
+        saved = load_run(source)
+        own = load_lemmas(lemmas, find_system(saved.system)) if lemmas is not None else ()
+        text = run_page(shown(saved, own, numbering))
+    write_whole("--out", target, text)
+    print(f"page: {target}")
 
 
 def _interruptions() -> Callable[[], bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -10,22 +11,36 @@ from typing import TYPE_CHECKING, Any
 
 from verify.checking.judge import Judge, LemmaViolation
 from verify.checking.meter import Requirement, condition_meter
+from verify.checking.sides import Laws, RecordedSides, sides_dataset
 from verify.checking.verdicts import LemmaVerdict, Verdict
 from verify.engines.collect import Collector
 from verify.engines.drive import Ending, Goal, Observer, drive
 from verify.engines.progress import Progress
 from verify.engines.schedule import Schedule
-from verify.io.folder import MARK, NUMBERING, PROBLEM, REPLAY, TRAJECTORY, Writer, check_folder, write_folder
+from verify.io.folder import (
+    MARK,
+    NUMBERING,
+    PAGE,
+    PROBLEM,
+    REPLAY,
+    SIDES,
+    TRAJECTORY,
+    Writer,
+    check_folder,
+    write_folder,
+)
 from verify.io.request import Request, make_request
 from verify.io.results import json_text, toml_text
 from verify.io.trajectory import trajectory_dataset, write_trajectory
 from verify.numbering import UNNUMBERED, Numbering
 from verify.systems.base import Prepared, SampledEvent
-from verify.versions import versions
+from verify.versions import machine, versions
 
 if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
+
+    from proofs.language import Lemma
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,8 +48,9 @@ class Run:
     """A finished run.
 
     `stages` maps events to the step at which they occurred (`None`: never), `trajectory` is an
-    `xarray.Dataset` of the recorded states, `states` those at the start, at events and at the end, `steps`
-    the gradient steps made.
+    `xarray.Dataset` of the recorded states, `sides` one of both sides of statements at such steps
+    (`verify.checking.sides.sides_dataset`), `states` the states at the start, at events and at the end, `steps` the
+    gradient steps made.
     """
 
     request: Request
@@ -43,6 +59,7 @@ class Run:
     steps: int
     stages: Mapping[str, int | None]
     trajectory: xarray.Dataset
+    sides: xarray.Dataset
     states: Mapping[int, Mapping[str, Any]]
     judged: Sequence[LemmaVerdict]
     requirements: Sequence[Requirement]
@@ -89,7 +106,9 @@ class Run:
             "lemmas": None if self.request.lemmas is None else str(self.request.lemmas.resolve()),
             "stages": dict(self.stages),
             "condition": [requirement.record() for requirement in self.requirements],
+            "notes": list(self.prepared.notes),
             "versions": versions(),
+            "machine": machine(),
             "verdicts": self.verdicts,
         }
 
@@ -112,11 +131,19 @@ class Run:
         """
         path = Path(folder)
         check_folder(path, force)
+        from verify.report.page.run import Shown, run_page
+
         config = self.request.config(self.prepared.engine)
+        record = json_text(self.record())
+        page = Shown(
+            self.request.system, config, json.loads(record), self.trajectory, self.sides, self._lemmas(), self.numbering
+        )
         files: dict[str, Writer] = {
             PROBLEM: lambda file: _write_text(file, toml_text(config)),
             TRAJECTORY: lambda file: write_trajectory(self.trajectory, file),
-            MARK: lambda file: _write_text(file, json_text(self.record())),
+            SIDES: lambda file: write_trajectory(self.sides, file),
+            PAGE: lambda file: _write_text(file, run_page(page)),
+            MARK: lambda file: _write_text(file, record),
         }
         if self.numbering:
             files[NUMBERING] = lambda file: _write_text(file, self.numbering.text())
@@ -125,6 +152,12 @@ class Run:
             files[REPLAY] = lambda file: self.request.system.save_instance(replay, file)
         write_folder(path, files)
         return path
+
+    def _lemmas(self) -> list[Lemma]:
+        """The lemmas that were judged, those of the user's file among them."""
+        from proofs.language import Lemma
+
+        return [verdict.statement for verdict in self.judged if isinstance(verdict.statement, Lemma)]
 
 
 def run(system: str, strict: bool = False, **asked: Any) -> Run:
@@ -162,11 +195,13 @@ def carry_out(
     schedule.require_memory(goal.horizon, dynamics.bytes_per_step)
     own = request.own_lemmas()
     numbering = request.read_numbering(own)
-    judge = Judge(system.name, lambda: ([*system.lemmas(), *own], system.events()), prepared, strict)
+    shown = Schedule(goal.horizon)
+    sides, laws = RecordedSides(shown), Laws(system.lemmas, prepared.constants, shown)
+    judge = Judge(system.name, lambda: ([*system.lemmas(), *own], system.events()), prepared, strict, sides)
     progress = Progress(goal)
     collector = Collector(system.dimensions, system.test_quantities, wanted=judge.events_within)
     try:
-        observers: list[Observer] = [collector, *([progress] if show_progress else [])]
+        observers: list[Observer] = [collector, laws, *([progress] if show_progress else [])]
         ending = drive(dynamics, goal, schedule, observers, interrupted, judge)
     finally:
         progress.close()
@@ -190,6 +225,7 @@ def carry_out(
         steps=dynamics.step,
         stages={**judge.events, **sampled},
         trajectory=trajectory_dataset(collector.steps, arrays, system.dimensions, prepared.coordinates, attributes),
+        sides=sides_dataset(sides, laws, dynamics.step),
         judged=judge.verdicts(),
         states={step: collector.state(step) for step in (0, *judge.event_steps, *seen, dynamics.step)},
         requirements=condition_meter(system.condition(), prepared.constants, judge.sizes),

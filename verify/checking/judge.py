@@ -15,6 +15,7 @@ from proofs.language.statements import Claim
 from verify.checking.balls import Decider, Decision
 from verify.checking.compile import Session, compiled_once
 from verify.checking.outcome import Outcome, Place
+from verify.checking.sides import RecordedSides
 from verify.checking.snapshots import Snapshots, judged_in_full
 from verify.checking.verdicts import ClaimVerdict, Hypothesis, LemmaVerdict, Verdict
 from verify.engines.drive import Ending, StopRun
@@ -144,6 +145,7 @@ class Judge:
     `statements` gives the lemmas and the events; it is called with the first stretch. Events are followed
     whether or not a statement names them. A statement that names data which the instance does not determine,
     or states that its engine does not follow, is not judged. `violation` is the one that ended a strict run.
+    `sides` is shown every outcome.
     """
 
     def __init__(
@@ -152,11 +154,13 @@ class Judge:
         statements: Callable[[], tuple[Sequence[Lemma], Sequence[Event]]],
         prepared: Prepared,
         strict: bool = False,
+        sides: RecordedSides | None = None,
     ) -> None:
         self._system = system
         self._statements = statements
         self._prepared = prepared
         self._strict = strict
+        self._sides = sides
         self._constants = prepared.constants
         self._lemmas: list[Lemma] = []
         self._missing: dict[str, str] = {}
@@ -232,6 +236,9 @@ class Judge:
                 self._event_states[name] = self._state_at(step, stretch, dynamics)
         self.events = {**self.events, **result.events}
         violations = [self._fold(outcome, stretch, dynamics) for outcome in result.outcomes]
+        if self._sides is not None:
+            for outcome in result.outcomes:
+                self._sides.record(outcome)
         if self._snapshots is not None:
             violations += [self._fold_in_full(outcome) for outcome in self._snapshots.outcomes(stretch, dynamics)]
         found = [each for each in violations if each is not None]

@@ -20,6 +20,12 @@ PROBLEM = "problem.toml"
 TRAJECTORY = "trajectory.nc"
 """The recorded states."""
 
+SIDES = "sides.nc"
+"""Both sides of claims, and of laws in time, at recorded steps."""
+
+PAGE = "report.html"
+"""The page for readers."""
+
 NUMBERING = "numbering.toml"
 """The reader's own numbers of the statements, if the run was given any."""
 

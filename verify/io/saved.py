@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from verify.checking.verdicts import SEVERITY, Verdict
 from verify.errors import RequestError
-from verify.io.folder import MARK, TRAJECTORY
+from verify.io.folder import MARK, PROBLEM, SIDES, TRAJECTORY
+from verify.io.settings import read_config
 from verify.numbering import Numbering, read_numbering, saved_numbering
 from verify.systems.base import find_system
 
@@ -62,20 +63,31 @@ class SavedRun:
         return read_numbering(path, {*statements, *self.verdicts}, str(self.folder))
 
     @cached_property
+    def config(self) -> dict[str, Any]:
+        """The configuration that repeats the run.
+
+        Raises:
+            RequestError: if its file cannot be read.
+        """
+        return read_config(self.folder / PROBLEM)
+
+    @cached_property
     def trajectory(self) -> xarray.Dataset:
         """The recorded states.
 
         Raises:
             RequestError: if their file cannot be read.
         """
-        import xarray
+        return _dataset(self.folder / TRAJECTORY)
 
-        path = self.folder / TRAJECTORY
-        try:
-            with xarray.open_dataset(path, engine="netcdf4") as dataset:
-                return dataset.load()
-        except (OSError, ValueError, RuntimeError) as error:
-            raise RequestError(f"DIR: {path} cannot be read ({error})") from None
+    @cached_property
+    def sides(self) -> xarray.Dataset | None:
+        """Both sides of claims at recorded steps, if the folder keeps them.
+
+        Raises:
+            RequestError: if their file cannot be read.
+        """
+        return _dataset(self.folder / SIDES) if (self.folder / SIDES).exists() else None
 
 
 @dataclass(frozen=True)
@@ -135,3 +147,13 @@ def relative_margin(row: Mapping[str, Any]) -> float | None:
         if claim["verdict"] == row["verdict"] and claim["relative_margin"] is not None
     ]
     return min(deciding, default=None)
+
+
+def _dataset(path: Path) -> xarray.Dataset:
+    import xarray
+
+    try:
+        with xarray.open_dataset(path, engine="netcdf4") as dataset:
+            return dataset.load()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise RequestError(f"DIR: {path} cannot be read ({error})") from None

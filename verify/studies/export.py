@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from verify.errors import RequestError
+from verify.io.files import write_whole
 from verify.studies.store import DONE, FAILED
 from verify.studies.study import Row
 from verify.studies.tasks import flattened
@@ -52,36 +50,10 @@ def csv_text(rows: Sequence[Row]) -> str:
     return stream.getvalue()
 
 
-def check_export(path: Path) -> None:
-    """Make sure, before a study is carried out, that its table has a place.
-
-    Raises:
-        RequestError: if the file is a folder, or cannot be written where it is to be.
-    """
-    try:
-        if path.is_dir():
-            raise RequestError.of("--export", str(path), "a file, not a folder")
-        nearest = next(folder for folder in path.absolute().parents if folder.exists())
-    except OSError as error:
-        raise RequestError(f"--export: {path} cannot be written ({error.strerror})") from None
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise RequestError(f"--export: {path} cannot be written ({nearest} is no folder that can be written to)")
-
-
 def write_export(path: Path, rows: Sequence[Row]) -> None:
     """Write the table whole or not at all, its folders as well.
 
     Raises:
         RequestError: if the disk refuses.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            scratch.write_text(csv_text(rows), encoding="utf-8", newline="")
-            os.replace(scratch, path)
-        finally:
-            with suppress(OSError):
-                scratch.unlink()
-    except OSError as error:
-        raise RequestError(f"--export: {path} cannot be written ({error.strerror})") from None
+    write_whole("--export", path, csv_text(rows))

@@ -18,7 +18,7 @@ class PowerLaw:
 
     `log_constant` is kept as the constant itself may leave the range of floats. `deviation` is the standard
     deviation of log y about the line, estimated with `points - 2` degrees of freedom; `centre` and `spread` are
-    the mean of log x and the sum of its squared distances from it.
+    the mean of log x and the sum of its squared distances from it. `x` and `y` are the observations.
     Intervals are at `confidence`, one quantity at a time.
     """
 
@@ -29,6 +29,8 @@ class PowerLaw:
     deviation: float
     centre: float
     spread: float
+    x: tuple[float, ...] = ()
+    y: tuple[float, ...] = ()
 
     @property
     def constant(self) -> float:
@@ -104,7 +106,17 @@ def power_law(x: Sequence[float], y: Sequence[float], confidence: float = CONFID
     log_constant = float(log_y.mean()) - exponent * centre
     residual = log_y - log_constant - exponent * log_x
     deviation = math.sqrt(float(residual @ residual) / (len(log_x) - 2))
-    return PowerLaw(exponent, log_constant, confidence, len(log_x), deviation, centre, spread)
+    observed = tuple(map(float, positions)), tuple(map(float, values))
+    return PowerLaw(exponent, log_constant, confidence, len(log_x), deviation, centre, spread, *observed)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A power law with the names of what it relates, for readers."""
+
+    law: PowerLaw
+    x_name: str
+    y_name: str
 
 
 def _between(logarithm: float, half: float) -> Interval:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from verify.checking.verdicts import Verdict
+from verify.studies.fits import Fit
 
 
 class NoQuestion(BaseModel):
@@ -48,7 +49,8 @@ class Row:
 class Finding:
     """What a study says of one statement, or of a wrong variant of it that it must refute (`control`).
 
-    `estimate` and `interval` are of the quantity that `about` names; `rule` is what was decided by, in a line.
+    `estimate` and `interval` are of the quantity that `about` names; `rule` is what was decided by, in a line; `fit` is
+    the power law behind them, if there is one.
     """
 
     statement: str
@@ -61,6 +63,25 @@ class Finding:
     interval: tuple[float, float] | None = None
     reason: str = ""
     control: bool = False
+    fit: Fit | None = None
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A quantity over two parameters, for readers: `values` has a row for each y, `None` where no cell finished.
+
+    `boundary` is a line fitted through it, `predicted` the one that is claimed: pairs (x, y).
+    """
+
+    title: str
+    x_name: str
+    x: Sequence[float]
+    y_name: str
+    y: Sequence[float]
+    values: Sequence[Sequence[float | None]]
+    boundary: Sequence[tuple[float, float]] = ()
+    predicted: Sequence[tuple[float, float]] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,12 +95,13 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What came out: `results` for programs (JSON values), `findings`, and sheets and notes for readers."""
+    """What came out: `results` for programs (JSON values), `findings`, and sheets, notes and maps for readers."""
 
     results: Mapping[str, Any]
     findings: Sequence[Finding] = ()
     sheets: Sequence[Sheet] = ()
     notes: Sequence[str] = ()
+    maps: Sequence[HeatMap] = ()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pydantic import field_validator
 from proofs.benign_vit.stage_three import phase_boundary
 from verify.checking.verdicts import Verdict
 from verify.statistics import mean_interval
-from verify.studies.fits import PowerLaw, power_law
+from verify.studies.fits import Fit, PowerLaw, power_law
 from verify.studies.rules import EXPONENT_RULE, RANGE_RULE, judge_exponent, judge_range
 from verify.studies.study import Finding, Judgement, Row, Sheet, Study
 from verify.studies.words import with_interval
@@ -243,6 +243,7 @@ def _findings(boundary: Boundary, name: str) -> list[Finding]:
             words=phase_boundary.words,
             estimate=seen[what][0],
             interval=seen[what][1],
+            fit=Fit(boundary.law, "N", f"SNR at the crossing of {boundary.cutoff:g}") if what == "exponent" else None,
         )
         for what, allowed in ranges.items()
     ]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from pydantic import Field
 
 from verify.studies.axes import spaced, spaced_counts
-from verify.studies.study import Judgement, Row, Sheet, Study
+from verify.studies.fits import power_law
+from verify.studies.study import HeatMap, Judgement, Row, Sheet, Study
 from verify.systems.benign_vit.studies.family import (
     Cutoff,
     Training,
@@ -36,7 +39,7 @@ def measure_place(place: Place, seed: int) -> dict[str, Any]:
 def judge_diagram(rows: Sequence[Row], question: Cutoff) -> Judgement:
     """The mean test loss and test error of every place, and on which side of the cut-off it lies."""
     families = [family for family, _ in families_of(rows)]
-    diagrams, sheets = [], []
+    diagrams, sheets, maps = [], [], []
     for family, members in families_of(rows):
         diagram = _diagram(members, question.cutoff)
         right = _agreement(diagram, family["C_p"])
@@ -45,8 +48,47 @@ def judge_diagram(rows: Sequence[Row], question: Cutoff) -> Judgement:
         sheets.append(_heat_map(f"Test loss, {name} (rows SNR, columns N)", diagram, "test_loss"))
         sheets.append(_heat_map(f"Test error, {name} (rows SNR, columns N)", diagram, "test_error"))
         sheets.append(_cutoff_map(f"Test loss below {question.cutoff:g}, {name}: {right:.0%} as predicted", diagram))
+        maps.append(_drawn(f"Test loss, {name}", diagram, question.cutoff, family["C_p"]))
     results = {"cutoff": question.cutoff, **(diagrams[0] if diagrams else {}), "diagrams": diagrams}
-    return Judgement(results, [], sheets, training_notes(rows) if rows else [])
+    return Judgement(results, [], sheets, training_notes(rows) if rows else [], maps)
+
+
+def _drawn(title: str, diagram: Mapping[str, Any], cutoff: float, C_p: float) -> HeatMap:
+    """The map of test losses, with the boundary fitted to the places at which it crosses the cut-off."""
+    samples, ratios = diagram["N"], diagram["SNR"]
+    crossings = [
+        (each, _crossing(ratios, line, cutoff))
+        for each, line in zip(samples, zip(*diagram["test_loss"], strict=True), strict=True)
+    ]
+    there = [(each, at) for each, at in crossings if at is not None]
+    try:
+        law = power_law([each for each, _ in there], [at for _, at in there])
+    except ValueError as error:
+        boundary, note = [], f"No boundary was fitted: {error}."
+    else:
+        boundary = [(float(each), law.predict(each)[0]) for each in samples]
+        low, high = law.exponent_interval
+        note = f"Fitted boundary: SNR like N^{law.exponent:.3f} [{low:.3f}, {high:.3f}]; predicted: N^-0.5."
+    return HeatMap(
+        title=title,
+        x_name="N",
+        x=samples,
+        y_name="SNR",
+        y=ratios,
+        values=diagram["test_loss"],
+        boundary=boundary,
+        predicted=[(float(each), math.sqrt(predicted_crossing(C_p) / each)) for each in samples],
+        note=f"Cut-off {cutoff:g}. {note}",
+    )
+
+
+def _crossing(ratios: Sequence[float], losses: Sequence[float | None], cutoff: float) -> float | None:
+    """The first ratio, between neighbours in the logarithm, at which the loss falls below the cut-off; if it does."""
+    for (before, loss), (after, next_loss) in pairwise(zip(ratios, losses, strict=True)):
+        if loss is not None and next_loss is not None and loss > cutoff >= next_loss:
+            share = (loss - cutoff) / (loss - next_loss)
+            return math.exp(math.log(before) + share * math.log(after / before))
+    return None
 
 
 def _diagram(rows: Sequence[Row], cutoff: float) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from verify.checking.meter import condition_meter
 from verify.checking.verdicts import Verdict
 from verify.statistics import CONFIDENCE, mean_interval
 from verify.studies.axes import spaced_counts
-from verify.studies.fits import PowerLaw, power_law
+from verify.studies.fits import Fit, PowerLaw, power_law
 from verify.studies.rules import (
     AT_MOST_RULE,
     DECAY_RULE,
@@ -144,6 +144,7 @@ class Answer:
     estimate: float | None = None
     interval: Interval | None = None
     reason: str = ""
+    fit: Fit | None = None
 
 
 def answer(relation: str, seen: Sequence[Observed]) -> Answer:
@@ -179,7 +180,8 @@ def _law(seen: Sequence[Observed], quantity: Callable[[Observed], float]) -> Pow
 
 
 def _fitted(verdict: Verdict, about: str, rule: str, law: PowerLaw) -> Answer:
-    return Answer(verdict, about, rule, law.exponent, law.exponent_interval)
+    quantity = about.removeprefix("exponent of ")
+    return Answer(verdict, about, rule, law.exponent, law.exponent_interval, fit=Fit(law, "d_h", quantity))
 
 
 def _two_sided(seen: Sequence[Observed]) -> Answer:
@@ -189,7 +191,8 @@ def _two_sided(seen: Sequence[Observed]) -> Answer:
     ends = [stated + end for law in (above, below) for end in law.exponent_interval]
     interval = min(ends), max(ends)
     about = f"exponent of lhs, stated {stated:.3g}"
-    return Answer(judge_exponent(interval, stated), about, EXPONENT_RULE, stated + above.exponent, interval)
+    fit = Fit(above, "d_h", "lhs/rhs")
+    return Answer(judge_exponent(interval, stated), about, EXPONENT_RULE, stated + above.exponent, interval, fit=fit)
 
 
 def _explicit(relation: str, seen: Sequence[Observed]) -> Answer:
@@ -294,6 +297,7 @@ def _finding(lemma: Lemma, found: Answer, name: str, cells: str, control: str = 
         interval=found.interval,
         reason=found.reason or cells,
         control=bool(control),
+        fit=found.fit,
     )
 
 

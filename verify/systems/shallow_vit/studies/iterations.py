@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from proofs.shallow_vit import order
 from verify.checking.verdicts import Verdict
-from verify.studies.fits import PowerLaw, power_law
+from verify.studies.fits import Fit, PowerLaw, power_law
 from verify.studies.rules import AT_MOST_RULE, judge_at_most, shared_out
 from verify.studies.study import Finding, Judgement, NoQuestion, Row, Sheet, Study
 from verify.systems.fields import Count
@@ -77,7 +78,8 @@ def judge_iterations(rows: Sequence[Row], question: NoQuestion) -> Judgement:
             )
             continue
         results[name] = {"exponent": law.exponent, "interval": list(law.exponent_interval)}
-        findings += _judged(start, attention, law)
+        fit = Fit(law, "1/alpha", f"steps, {name}")
+        findings += [replace(each, fit=fit) for each in _judged(start, attention, law)]
     notes.append("exponents are fitted over finite shares; the law with its constant is in the study iteration-law")
     return Judgement(results, findings, sheets, notes)
 

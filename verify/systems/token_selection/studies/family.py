@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from proofs.token_selection.statements import statements
 from verify.checking.meter import condition_meter
 from verify.checking.verdicts import Verdict
 from verify.statistics import mean_interval
-from verify.studies.fits import power_law
+from verify.studies.fits import Fit, power_law
 from verify.studies.rules import LIMIT_RULE, RANGE_RULE, judge_limit, judge_range
 from verify.studies.study import Finding, Row
 from verify.systems.fields import LARGEST_DIMENSION, Count, NonNegative, Positive
@@ -169,7 +170,8 @@ def tends_to_one(
     there = [ratio for size, ratio in zip(sizes, ratios, strict=True) if size == largest]
     reason = f"lhs/rhs {np.mean(there):.4f} at {along} = {largest:.4g}"
     verdict = judge_limit(law.exponent_interval)
-    return finding(lemma, verdict, about, LIMIT_RULE, law.exponent, law.exponent_interval, reason, wrong)
+    found = finding(lemma, verdict, about, LIMIT_RULE, law.exponent, law.exponent_interval, reason, wrong)
+    return replace(found, fit=Fit(law, along, f"|lhs/rhs - 1|, {name}"))
 
 
 def mean_in_range(

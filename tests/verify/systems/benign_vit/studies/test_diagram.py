@@ -1,5 +1,9 @@
 """The phase diagram's grid, its map and what it is compared with."""
 
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
 from verify.studies.design import design
 from verify.studies.study import Row
 from verify.systems.benign_vit.studies.diagram import PHASE_DIAGRAM, Place, judge_diagram, measure_place
@@ -25,6 +29,32 @@ def test_places_are_averaged_over_seeds_and_mapped() -> None:
 def test_a_map_on_the_wrong_side_disagrees_with_the_prediction() -> None:
     results = judge_diagram([place(8, 2.0, 0.1), place(8, 9.0, 0.1)], Cutoff()).results
     assert results["agreement_with_prediction"] == 0.5
+
+
+@given(st.floats(-0.8, -0.2), st.floats(5.0, 12.0))
+def test_a_boundary_that_is_a_power_law_is_found_on_the_map(exponent: float, constant: float) -> None:
+    """Losses that fall like a power through the cut-off: the crossing is exact between neighbours."""
+
+    def row(samples: int, ratio: float) -> Row:
+        above = np.log(ratio / (constant * samples**exponent))
+        measured = {"test_loss": 0.4 - 0.1 * float(above), "test_error": 0.0, "loss": 0.01}
+        return Row(Place(N=samples, SNR=ratio).model_dump(mode="json"), 0, 1, measured)
+
+    rows = [row(samples, float(ratio)) for samples in (4, 8, 16, 32) for ratio in np.geomspace(0.1, 40.0, 14)]
+    found = judge_diagram(rows, Cutoff(cutoff=0.4)).maps[0]
+    wanted = [(samples, constant * samples**exponent) for samples in (4, 8, 16, 32)]
+    np.testing.assert_allclose(found.boundary, wanted, rtol=1e-9)
+    np.testing.assert_allclose([n * ratio**2 for n, ratio in found.predicted], 200.0)
+
+
+def test_a_map_without_a_crossing_has_no_boundary() -> None:
+    rows = [
+        Row(Place(N=samples, SNR=2.0).model_dump(mode="json"), 0, 1, {"test_loss": 0.7, "test_error": 0.5, "loss": 0.1})
+        for samples in (4, 8, 16)
+    ]
+    found = judge_diagram(rows, Cutoff(cutoff=0.4)).maps[0]
+    assert list(found.boundary) == []
+    assert "No boundary was fitted" in found.note
 
 
 def test_trainings_that_end_early_are_told() -> None:

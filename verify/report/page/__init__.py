@@ -1,0 +1,1 @@
+"""The page: what a run or a study found, as one file that needs nothing else."""

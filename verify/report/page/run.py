@@ -26,6 +26,8 @@ from verify.report.page.write import edges_json, page_text
 from verify.systems.base import System, find_system
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import xarray
 
 DECADES = 8

@@ -244,18 +244,18 @@ class CertifiedJudge:
         """A statement whose enclosures are too wide, or nothing."""
         return next((name for name, folds in self.folds.items() if any(fold.blunt for fold in folds)), "")
 
-    def lack_bits(self, bits: int) -> list[str]:
-        """The statements of which more than so many bits may tell more.
+    def lacks_bits(self, bits: int) -> str:
+        """A statement of which more than so many bits may tell more, or nothing.
 
         A tie of an inequality without proof is tried at `TIE_BITS`; an equality stays a tie at any precision.
         """
-        proofs = {lemma.name: lemma.proof for lemma in self._lemmas}
-        return [
+        unproved = {lemma.name for lemma in self._lemmas if lemma.proof is None}
+        ties = (
             name
             for name, folds in self.folds.items()
-            for fold in folds
-            if fold.blunt or (fold.open and fold.claim.relation != "==" and proofs[name] is None and bits < TIE_BITS)
-        ]
+            if name in unproved and any(fold.open and fold.claim.relation != "==" for fold in folds)
+        )
+        return self.blunt or (next(ties, "") if bits < TIE_BITS else "")
 
     def save(self) -> dict[str, Any]:
         """Everything found, to go on from later."""

@@ -16,7 +16,7 @@ from flint import arb
 
 from verify.certify.arrays import Balls, radius_in_bits, size_in_bits
 from verify.certify.enclosing import Enclosing
-from verify.certify.judge import SHARP, CertifiedJudge, ends
+from verify.certify.judge import SHARP, TIE_BITS, CertifiedJudge, ends
 from verify.certify.memory import Undecided
 from verify.certify.storage import exported, imported, write_whole
 from verify.checking.balls import working_precision
@@ -254,8 +254,8 @@ class _Attempts:
                 self._give_way(watch, dynamics.step, given_up)
                 ending = Ending.STEPS
             trouble = watch.trouble(dynamics)
-            if ending is None and (trouble or judge.blunt):
-                self._give_way(watch, dynamics.step, trouble or f"{judge.blunt} stays open")
+            if ending is None and (trouble := trouble or self._open(watch, judge.blunt)):
+                self._give_way(watch, dynamics.step, trouble)
             self._show(dynamics, watch)
             if ending is None and self._interrupted():
                 if self._progress is not None:
@@ -263,8 +263,8 @@ class _Attempts:
                 raise Interrupted(dynamics.step, self._keep(dynamics, judge))
             if ending is None and watch.time_to_keep():
                 self._keep(dynamics, judge)
-        if not given_up and (blunt := judge.lack_bits(self._bits)):
-            self._give_way(watch, dynamics.step, f"{blunt[0]} stays open")
+        if not given_up and (blunt := self._open(watch, judge.lacks_bits(self._bits))):
+            self._give_way(watch, dynamics.step, blunt)
         events = judge.evaluation.events
         return CertifiedRun(
             request=self._request,
@@ -281,6 +281,11 @@ class _Attempts:
             judged=judge.verdicts(given_up),
             given_up=given_up,
         )
+
+    def _open(self, watch: _Watch, statement: str) -> str:
+        """That a statement stays open, where more bits may settle it: not if many of many did not."""
+        hopeless = self._bits >= TIE_BITS and watch.left > TIE_BITS / 2
+        return f"{statement} stays open" if statement and not hopeless else ""
 
     def _give_way(self, watch: _Watch, step: int, why: str) -> None:
         """Begin again with more bits, where that is allowed."""

@@ -80,12 +80,12 @@ def test_a_blurred_comparison_does_not_rest_on_its_proof() -> None:
     wide = np.full((2, 1), arb(1 / 3, 0.01), dtype=object)
     found = judged(lemma(claim, proof=PROOF), wide)
     assert found.verdicts()[0].verdict is Verdict.INCONCLUSIVE
-    assert found.lack_bits(128) == ["statement"]
+    assert found.lacks_bits(128) == found.blunt == "statement"
 
 
 def test_a_tie_without_a_proof_asks_for_more_bits_up_to_a_limit() -> None:
     found = judged(lemma(Claim(value[n], "<=", Rational(1, 3))), third())
-    assert (found.lack_bits(128), found.lack_bits(512)) == (["statement"], [])
+    assert (found.lacks_bits(128), found.lacks_bits(512), found.blunt) == ("statement", "", "")
 
 
 def test_exact_numbers_decide_an_equality() -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from verify.report.page.charts import DARK, LIGHT
+
 if TYPE_CHECKING:
     import xarray
 
@@ -57,7 +59,15 @@ def attention_maps(trajectory: xarray.Dataset) -> AttentionMaps | None:
         note = f"The first {MOST_MAPS} of {values.shape[1]:,}; trajectory.nc has them all."
     levels = np.rint(np.nan_to_num(np.clip(shown, 0.0, 1.0)) * LEVELS).astype(np.uint8)
     steps = [int(step) for step in trajectory["step"].values[taken]]
-    data = {"steps": steps, "maps": shown.shape[1], "rows": rows, "columns": columns, "levels": LEVELS}
+    data = {
+        "steps": steps,
+        "maps": shown.shape[1],
+        "rows": rows,
+        "columns": columns,
+        "levels": LEVELS,
+        "light": LIGHT,
+        "dark": DARK,
+    }
     packed = base64.b64encode(levels.tobytes()).decode("ascii")
     return AttentionMaps(
         names=names[:MOST_MAPS],

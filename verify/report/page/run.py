@@ -100,7 +100,6 @@ def run_page(run: Shown) -> str:
         title=f"{record['system']}: verified",
         system=run.system,
         record=record,
-        trajectory=run.trajectory,
         size=_size(record["problem"]),
         counts=[
             (kind.value, found[kind.value], ICONS[kind.value], LOOKS[kind.value])

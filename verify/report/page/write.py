@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from verify.report.page import charts
+from verify.report.page import charts, graph
 from verify.report.page.scales import number
 
 PACKAGE = "verify.report.page"
@@ -41,6 +41,8 @@ def _environment() -> Environment:
     environment.globals["event_labels"] = charts.event_labels
     environment.globals["readout"] = charts.readout
     environment.globals["described"] = charts.described
+    environment.globals |= {"light": charts.LIGHT, "dark": charts.DARK}
+    environment.globals |= {"box_width": graph.BOX_WIDTH, "box_height": graph.BOX_HEIGHT}
     environment.filters["json_script"] = json_for_script
     return environment
 

@@ -153,10 +153,9 @@
   /* Attention maps under a slider over the recorded steps. */
   const slider = one("attention-step");
   if (slider) {
-    const { steps, maps, rows, columns, levels, values } = JSON.parse(one("attention-data").textContent);
+    const { steps, maps, rows, columns, levels, light, dark, values } = JSON.parse(one("attention-data").textContent);
     const bytes = Uint8Array.from(atob(values), (letter) => letter.charCodeAt(0));
     const canvases = all("#attention canvas");
-    const low = [247, 249, 252], high = [8, 48, 107];
     const draw = () => {
       const at = Number(slider.value), size = rows * columns;
       const step = `step ${steps[at].toLocaleString("en")}`;
@@ -167,7 +166,7 @@
         const image = context.createImageData(columns, rows);
         for (let place = 0; place < size; place++) {
           const share = bytes[(at * maps + map) * size + place] / levels;
-          for (let part = 0; part < 3; part++) image.data[4 * place + part] = low[part] + share * (high[part] - low[part]);
+          for (let part = 0; part < 3; part++) image.data[4 * place + part] = light[part] + share * (dark[part] - light[part]);
           image.data[4 * place + 3] = 255;
         }
         context.putImageData(image, 0, 0);

@@ -15,6 +15,9 @@ from verify.studies.fits import power_law
 FEWEST_OBSERVATIONS = 3
 """Of which a power law needs at least so many, at two places."""
 
+MOST_TICKS = 8
+"""So many different places are labelled one by one."""
+
 DECADE = 30.0
 """A result whose largest value is so many times its smallest is coloured by its logarithm."""
 
@@ -68,6 +71,9 @@ def _fit(axes: Any, cells: Cells) -> None:
     axes.scatter(across, up, color=VERMILION, marker="o", s=9, zorder=3, label=f"{len(pairs)} cells")
     axes.set_xscale("log")
     axes.set_yscale("log")
+    if len(set(across)) <= MOST_TICKS:
+        axes.set_xticks(sorted(set(across)), labels=[f"{place:.3g}" for place in sorted(set(across))])
+        axes.xaxis.minorticks_off()
     axes.set_xlabel(_plain(x))
     axes.set_ylabel(_plain(z))
     axes.legend()

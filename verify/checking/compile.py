@@ -192,9 +192,7 @@ def _uniquely_named(observables: Iterable[Observable]) -> list[Observable]:
 class Session:
     """A run being checked: problem data, and what the statements remember from stretch to stretch."""
 
-    def __init__(
-        self, checker: Checker, constants: Mapping[str, Any], sizes: Mapping[str, int] | None = None
-    ) -> None:
+    def __init__(self, checker: Checker, constants: Mapping[str, Any], sizes: Mapping[str, int] | None = None) -> None:
         self.checker = checker
         self.run = Run(checker.loops)
         self._problem = _Problem(checker.given.values(), constants, sizes)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings, target
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
-from hypothesis.errors import HypothesisException
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from proofs.language import Lemma
 from verify.falsify import space
@@ -25,7 +27,7 @@ ROUND = 300
 FIRST_ROUND = 20
 """Trials of a kind after which it is given up, if none determines the statement."""
 
-SHRINKING_SECONDS = 20.0
+SHRINKING_SECONDS = 12.0
 """How long a counterexample is made smaller at most, besides the budget of the search."""
 
 MOST_DIGITS = 4
@@ -124,10 +126,13 @@ def search(
     time for depends on the machine.
     """
     searching = _Searching(system, lemma, seconds, show_progress)
-    try:
-        searching.run(seed, first)
-    finally:
-        searching.progress.close()
+    with TemporaryDirectory(prefix="verify-") as scratch:
+        set_hypothesis_home_dir(scratch)  # it would leave a folder where the user works
+        try:
+            searching.run(seed, first)
+        finally:
+            set_hypothesis_home_dir(None)
+            searching.progress.close()
     searched = searching.searched
     searched.seconds = time.monotonic() - searching.started
     return searched
@@ -147,19 +152,20 @@ class _Searching:
 
     def run(self, seed: int, first: Iterable[Trial]) -> None:
         try:
+            self._warm_up()
             for trial in first:
                 self._look(trial)
             kinds = dict(space.of_arrays(self._system))
             problems = False
             number = 0
-            while self.searched.found is None and kinds:
+            while kinds and not self._is_over:
                 for name, trials in list(kinds.items()):
                     before = self.searched.determined
                     self._round(trials, (seed, number), FIRST_ROUND if number < len(kinds) else ROUND)
                     number += 1
                     if self.searched.determined == before:
                         del kinds[name]
-                    if self.searched.found is not None:
+                    if self._is_over:
                         break
                 if not kinds and not problems:
                     kinds, problems = dict(space.of_problems(self._system)), True
@@ -168,6 +174,24 @@ class _Searching:
         if self.searched.found is not None:
             self._ends = max(self._ends, time.monotonic() + SHRINKING_SECONDS)
             self._shorten()
+
+    @property
+    def _is_over(self) -> bool:
+        return self.searched.found is not None
+
+    def _warm_up(self) -> None:
+        """Compile statement and kernels on one trial, before the clock runs."""
+        budget = self._ends - self.started
+
+        @seeded(0)
+        @settings(max_examples=1, database=None, deadline=None, phases=[Phase.generate])
+        @given(space.of_arrays(self._system)["arrays of any kind"])
+        def once(trial: Trial) -> None:
+            self._attack.look(trial)
+
+        once()
+        self.started = time.monotonic()
+        self._ends = self.started + budget
 
     def _round(self, trials: st.SearchStrategy[Trial], seed: tuple[int, int], most: int) -> None:
         """One round of Hypothesis, which shrinks what it finds; its order follows from the seed."""
@@ -194,10 +218,8 @@ class _Searching:
             elif look.closeness is not None:
                 target(look.closeness, label="hypotheses")
 
-        try:
+        with suppress(_IsBroken):
             attempt()
-        except _IsBroken:
-            pass
 
     def _look(self, trial: Trial) -> Look:
         if trial.key not in self._known:

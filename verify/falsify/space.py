@@ -25,7 +25,9 @@ Space = Mapping[str, st.SearchStrategy[Trial]]
 
 def of_arrays(system: System) -> Space:
     """Arrays made to break statements, arrays of any kind, and those of drawn problems, by these words."""
-    small = {name: st.sampled_from(sizes) for name, sizes in SMALL.items() if name in system.problem.model_fields}
+    small: dict[str, Any] = {
+        name: st.sampled_from(sizes) for name, sizes in SMALL.items() if name in system.problem.model_fields
+    }
     drawn = instances(system.name, test_samples=0, **small)
     return {
         "arrays made to break it": st.builds(ArraysTrial, system.extremes(), STEPS),

@@ -45,11 +45,9 @@ class ArraysTrial:
 
     @property
     def lengths(self) -> Mapping[str, int]:
-        """The lengths of the arrays' axes, and the steps."""
-        return {
-            **{f"{name}.shape[{axis}]": n for name, array in self.arrays.items() for axis, n in enumerate(array.shape)},
-            "steps": self.steps,
-        }
+        """Samples, tokens, dimension, and the steps."""
+        samples, tokens, dimension = self.instance.X.shape
+        return {"samples": samples, "tokens": tokens, "dimension": dimension, "steps": self.steps}
 
     def replaced(self, name: str, array: Any) -> ArraysTrial:
         """The same with another array."""

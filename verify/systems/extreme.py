@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 SHORT = st.sampled_from([0.0, 1.0, -1.0, 0.5, -2.0, 3.0])
-"""Few different entries, so that equal and zero tokens, ties and cancellations are common; products of them are exact."""
+"""Few different entries: equal and zero tokens, ties and cancellations are common, and products are exact."""
 
 SCALES = st.sampled_from([1.0, 0.0, 2.0**-10, 2.0**-6, 0.125, 0.5, 4.0, 64.0])
 

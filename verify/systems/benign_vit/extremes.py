@@ -9,7 +9,7 @@ from verify.systems.entries import signs
 from verify.systems.extreme import POSITIVE_SCALES, SCALES, STEP_SIZES, scaled
 
 PLANES = ((1.0, slice(0, 2)), (-1.0, slice(2, 4)))
-"""The plane in which the signals of a class lie where they are orthogonal to all else; noise has the coordinates left."""
+"""The plane in which the signals of a class lie where they are orthogonal to all else; noise has what is left."""
 
 
 @st.composite

@@ -71,6 +71,7 @@ class Checker:
         self.loops = _sources(loops, self.scope)
         self.events = {event: self.scope.number(event) for event in events}
         self._programs: dict[tuple[Lemma, ...], Programs] = {}
+        self._bound_programs: dict[tuple[Claim, ...], Program] = {}
         self.given = {each.name: each for each in _uniquely_named(self.programs(self.lemmas).given)}
         self.needed_states = frozenset(name for name, each in self.given.items() if not each.constant)
         self.needed_constants = frozenset(name for name, each in self.given.items() if each.constant)
@@ -88,8 +89,11 @@ class Checker:
 
     def bound_program(self, claims: Sequence[Claim]) -> Program:
         """The program that evaluates the rounding bounds of some claims after the statements were evaluated."""
-        together = [frozenset(claim.indices) for claim in claims]
-        return Program([self.bounds[claim] for claim in claims], self._recalling, together)
+        key = tuple(claims)
+        if key not in self._bound_programs:
+            together = [frozenset(claim.indices) for claim in claims]
+            self._bound_programs[key] = Program([self.bounds[claim] for claim in claims], self._recalling, together)
+        return self._bound_programs[key]
 
     def programs(self, lemmas: tuple[Lemma, ...]) -> Programs:
         """The programs of some of the lemmas, and of all events."""

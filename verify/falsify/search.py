@@ -28,7 +28,7 @@ FIRST_ROUND = 20
 """Trials of a kind after which it is given up, if none determines the statement."""
 
 SHRINKING_SECONDS = 12.0
-"""How long a counterexample is made smaller at most, besides the budget of the search."""
+"""How long a counterexample is made smaller at most, besides the budget of the search, and no longer than that."""
 
 MOST_DIGITS = 4
 """Numbers of a counterexample are rounded to so many digits and fewer, as long as it stays one."""
@@ -149,6 +149,7 @@ class _Searching:
         self.progress = ProgressLine()
         self.started = time.monotonic()
         self._ends = self.started + seconds
+        self._shrinking = min(SHRINKING_SECONDS, seconds)
 
     def run(self, seed: int, first: Iterable[Trial]) -> None:
         try:
@@ -158,24 +159,23 @@ class _Searching:
             kinds = dict(space.of_arrays(self._system))
             problems = False
             number = 0
-            while kinds and not self._is_over:
+            while kinds and not self._is_over():
                 for name, trials in list(kinds.items()):
                     before = self.searched.determined
                     self._round(trials, (seed, number), FIRST_ROUND if number < len(kinds) else ROUND)
                     number += 1
                     if self.searched.determined == before:
                         del kinds[name]
-                    if self._is_over:
+                    if self._is_over():
                         break
                 if not kinds and not problems:
                     kinds, problems = dict(space.of_problems(self._system)), True
         except _TimeIsUp:
             pass
         if self.searched.found is not None:
-            self._ends = max(self._ends, time.monotonic() + SHRINKING_SECONDS)
+            self._ends = max(self._ends, time.monotonic() + 0.5 * self._shrinking)
             self._shorten()
 
-    @property
     def _is_over(self) -> bool:
         return self.searched.found is not None
 
@@ -229,7 +229,7 @@ class _Searching:
             had = self.searched.found is not None
             self.searched.add(trial, look)
             if not had and self.searched.found is not None:
-                self._ends = time.monotonic() + SHRINKING_SECONDS
+                self._ends = time.monotonic() + self._shrinking
             self._tell()
         return self._known[trial.key]
 

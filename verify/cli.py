@@ -178,6 +178,7 @@ def falsify_command(
         Path | None, typer.Option(help="Your own lemmas, a Python file; it runs with your rights.", metavar="MINE.py")
     ] = None,
     seconds: Annotated[float, typer.Option(help="Seconds to search (of a necessity table: for each row).")] = 60.0,
+    shrinking: Annotated[float, typer.Option(help="Seconds to make a counterexample smaller.")] = 12.0,
     seed: Seed = None,
     out: Annotated[Path | None, typer.Option(help="Folder that keeps what is found [results/falsify].")] = None,
     as_json: Json = False,
@@ -204,7 +205,7 @@ def falsify_command(
     from verify.falsify.run import falsify
     from verify.report.falsify import print_falsified
 
-    found = falsify(statement, without or (), lemmas, seconds, seed, out, show_progress=True)
+    found = falsify(statement, without or (), lemmas, seconds, seed, out, True, shrinking)
     print_falsified(found, stream=stream)
     if as_json:
         print(json_text(found.record()))

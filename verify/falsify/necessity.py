@@ -12,6 +12,7 @@ from typing import Any
 from proofs.language import Lemma
 from verify.falsify.keep import FOLDER, check_folder
 from verify.falsify.run import Falsified, falsify, require_seconds
+from verify.falsify.search import SHRINKING
 from verify.falsify.weaken import ALL, droppable
 from verify.io.results import json_text
 from verify.systems.base import System, find_system
@@ -64,7 +65,8 @@ def necessity_table(
         row = known.get((lemma.name, dropped))
         if row is None or row.asked != asked:
             without = [dropped] if dropped else []
-            found = falsify(f"{system_name}/{lemma.name}", without, None, seconds, seed, folder, show_progress)
+            name = f"{system_name}/{lemma.name}"
+            found = falsify(name, without, None, seconds, seed, folder, show_progress, min(SHRINKING, seconds))
             row = known[lemma.name, dropped] = _row(lemma, dropped, text, asked, found)
             _write(store, list(known.values()))
         rows.append(row)

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from proofs.language import Lemma, plain
 from verify.errors import RequestError
 from verify.falsify.keep import FOLDER, Kept, check_folder, keep, kept_before
-from verify.falsify.search import Searched, search
+from verify.falsify.search import SHRINKING, Searched, search
 from verify.falsify.trial import ArraysTrial
 from verify.falsify.weaken import chosen, droppable, source_of, weakened
 from verify.io.lemmas import load_lemmas
@@ -95,6 +95,7 @@ def falsify(
     seed: int = 0,
     out: Path | None = None,
     show_progress: bool = False,
+    shrinking: float = SHRINKING,
 ) -> Falsified:
     """Search for a counterexample to `SYSTEM/LEMMA`, and keep what is found in the folder `out`.
 
@@ -111,7 +112,7 @@ def falsify(
     weaker = weakened(lemma, dropped)
     with threadpool_limits(limits=1):
         before = kept_before(folder, system, weaker.name)
-        searched = search(system, weaker, seconds, seed, before, show_progress)
+        searched = search(system, weaker, seconds, seed, before, show_progress, shrinking)
     kept = None
     if searched.found is not None:
         source = source_of(system.name, lemma, dropped) if dropped else None

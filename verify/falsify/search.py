@@ -27,8 +27,8 @@ ROUND = 300
 FIRST_ROUND = 20
 """Trials of a kind after which it is given up, if none determines the statement."""
 
-SHRINKING_SECONDS = 12.0
-"""How long a counterexample is made smaller at most, besides the budget of the search, and no longer than that."""
+SHRINKING = 12.0
+"""Seconds for which a counterexample is made smaller at most, after the search."""
 
 MOST_DIGITS = 4
 """Numbers of a counterexample are rounded to so many digits and fewer, as long as it stays one."""
@@ -119,13 +119,14 @@ def search(
     seed: int = 0,
     first: Iterable[Trial] = (),
     show_progress: bool = False,
+    shrinking: float = SHRINKING,
 ) -> Searched:
-    """Look for a trial that breaks a statement, for so many seconds; what is found is made smaller.
+    """Look for a trial that breaks a statement, for so many seconds; what is found is made smaller for `shrinking`.
 
     `first` are trials to begin with, counterexamples of before. The seed fixes the order of trials; how many there is
     time for depends on the machine.
     """
-    searching = _Searching(system, lemma, seconds, show_progress)
+    searching = _Searching(system, lemma, seconds, shrinking, show_progress)
     with TemporaryDirectory(prefix="verify-") as scratch:
         set_hypothesis_home_dir(scratch)  # it would leave a folder where the user works
         try:
@@ -139,7 +140,7 @@ def search(
 
 
 class _Searching:
-    def __init__(self, system: System, lemma: Lemma, seconds: float, show_progress: bool) -> None:
+    def __init__(self, system: System, lemma: Lemma, seconds: float, shrinking: float, show_progress: bool) -> None:
         self._system = system
         self._lemma = lemma
         self._attack = Attack(system, lemma)
@@ -149,7 +150,7 @@ class _Searching:
         self.progress = ProgressLine()
         self.started = time.monotonic()
         self._ends = self.started + seconds
-        self._shrinking = min(SHRINKING_SECONDS, seconds)
+        self._shrinking = shrinking
 
     def run(self, seed: int, first: Iterable[Trial]) -> None:
         try:

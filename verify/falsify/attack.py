@@ -128,7 +128,15 @@ class Attack:
         return Look(met=True, margin=margin, place=place, broken=_worst(broken), steps=steps)
 
     def _near_ties(self, judged: _Judged, suspects: Sequence[Place]) -> list[Broken]:
-        strict = judged.outcome.claim.relation in ("<", ">")
+        """Violations inside their rounding bounds.
+
+        Of a claim that looks back there are none: the rounding of the steps between stands in the state, and balls
+        take that as exact.
+        """
+        claim = judged.outcome.claim
+        if claim.remembers or claim.events:
+            return []
+        strict = claim.relation in ("<", ">")
         found = []
         for place in suspects[:MOST_PUT_TO_BALLS]:
             if place.margin < 0.0 or (strict and place.margin == 0.0):

@@ -83,7 +83,8 @@ def table_lines(system_name: str, rows: Sequence[Row]) -> list[str]:
     ]
     for row in rows:
         dropped = f"{row.dropped}: `{row.hypothesis}`" if row.dropped else "nothing"
-        margin = "" if row.relative_margin is None else f"{row.relative_margin:.2g}"
+        smallest = row.relative_margin if row.verdict == BROKEN else max(row.relative_margin or 0.0, 0.0)
+        margin = "" if row.relative_margin is None else f"{smallest:.2g}"
         lines.append(
             f"| {row.lemma} | {dropped} | {row.verdict}{' (float)' if row.evidence == 'float' else ''} | {margin} "
             f"| {row.met:,} of {row.instances:,} |"

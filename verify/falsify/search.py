@@ -215,7 +215,7 @@ class _Searching:
             if look.broken is not None:
                 raise _IsBroken
             if look.margin is not None:
-                target(-look.margin, label="margin")
+                target(-max(look.margin, 0.0), label="margin")
             elif look.closeness is not None:
                 target(look.closeness, label="hypotheses")
 

@@ -49,8 +49,9 @@ def _lines(falsified: Falsified) -> Iterator[str]:
             _, look = searched.closest
             assert look.place is not None
             where = "".join(f", {letter} {place}" for letter, place in look.place.where.items())
+            rounding = " (inside rounding)" if look.place.margin < 0.0 else ""
             yield (
-                f"smallest relative margin: {look.margin:.3g} at step {look.place.step}{where}: "
+                f"smallest relative margin: {look.margin:.3g}{rounding} at step {look.place.step}{where}: "
                 f"left side {look.place.lhs:.6g}, right side {look.place.rhs:.6g}"
             )
     yield from _searched(falsified)

@@ -250,6 +250,56 @@ def gradients_command(
     raise typer.Exit(0 if table.agrees else 1)
 
 
+@app.command("falsify")
+def falsify_command(
+    statement: Annotated[
+        str, typer.Argument(metavar="SYSTEM/LEMMA", help="The statement to be broken; with --necessity a SYSTEM.")
+    ],
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="H", help="Drop hypotheses by their numbers (1,3), the stage (stage), or all of them."),
+    ] = None,
+    necessity: Annotated[
+        bool, typer.Option("--necessity", help="Drop every hypothesis of every statement in turn; print a table.")
+    ] = False,
+    lemmas: Annotated[
+        Path | None, typer.Option(help="Your own lemmas, a Python file; it runs with your rights.", metavar="MINE.py")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Seconds to search (of a necessity table: for each row).")] = 60.0,
+    shrinking: Annotated[float, typer.Option(help="Seconds to make a counterexample smaller.")] = 12.0,
+    seed: Seed = None,
+    out: Annotated[Path | None, typer.Option(help="Folder that keeps what is found [results/falsify].")] = None,
+    as_json: Json = False,
+) -> None:
+    """Search small instances for a counterexample to a statement.
+
+    Exit status: 0 none was found (which proves nothing), 1 one was, 2 the request is wrong.
+    """
+    from verify.io.request import LARGEST_SEED, whole_number
+    from verify.io.results import json_text
+
+    seed = whole_number("--seed", 0 if seed is None else seed, 0, LARGEST_SEED)
+    stream = sys.stderr if as_json else sys.stdout
+    if necessity:
+        from verify.falsify.necessity import necessity_table, table_lines
+
+        if without or lemmas is not None:
+            raise RequestError("--necessity: it drops the hypotheses itself (--without and --lemmas exclude it)")
+        rows = necessity_table(statement, seconds, seed, out, show_progress=True)
+        print("\n".join(table_lines(statement, rows)), file=stream)
+        if as_json:
+            print(json_text({"system": statement, "rows": [row.record() for row in rows]}))
+        return
+    from verify.falsify.run import falsify
+    from verify.report.falsify import print_falsified
+
+    found = falsify(statement, without or (), lemmas, seconds, seed, out, True, shrinking)
+    print_falsified(found, stream=stream)
+    if as_json:
+        print(json_text(found.record()))
+    raise typer.Exit(found.exit_status)
+
+
 @app.command("study")
 def study_command(
     system: System,

@@ -84,9 +84,12 @@ class Checker:
         self.needed_states = frozenset(name for name, each in self.given.items() if not each.constant)
         self.needed_constants = frozenset(name for name, each in self.given.items() if each.constant)
 
-    def start(self, constants: Mapping[str, Any]) -> Session:
-        """Begin a run on a problem given by its constants; raises ValueError if one is missing or wrong."""
-        return Session(self, constants)
+    def start(self, constants: Mapping[str, Any], sizes: Mapping[str, int] | None = None) -> Session:
+        """Begin a run on a problem given by its constants; raises ValueError if one is missing or wrong.
+
+        `sizes` of index sets are needed where the arrays that the statements name tell them not.
+        """
+        return Session(self, constants, sizes)
 
     @cached_property
     def _recalling(self) -> Scope:
@@ -204,10 +207,10 @@ def _uniquely_named(observables: Iterable[Observable]) -> list[Observable]:
 class Session:
     """A run being checked: problem data, and what the statements remember from stretch to stretch."""
 
-    def __init__(self, checker: Checker, constants: Mapping[str, Any]) -> None:
+    def __init__(self, checker: Checker, constants: Mapping[str, Any], sizes: Mapping[str, int] | None = None) -> None:
         self.checker = checker
         self.run = Run(checker.loops)
-        self._problem = _Problem(checker.given.values(), constants)
+        self._problem = _Problem(checker.given.values(), constants, sizes)
         self._executables: dict[Program | tuple[Claim, ...], _Executable] = {}
         self._asked: set[Claim] = set()
         self._in_a_row: Counter[Claim] = Counter()
@@ -409,8 +412,9 @@ def source_function(source: str, name: str, names: Mapping[str, Any]) -> Callabl
     return function
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _code(source: str, name: str) -> CodeType:
+    """Generated source as code: the same statements are evaluated on many small problems."""
     return compile(source, f"<generated {name}>", "exec")
 
 
@@ -449,8 +453,10 @@ class _States:
 class _Problem:
     """The constant arrays of a problem with a step axis of length one, and all sizes known so far."""
 
-    def __init__(self, given: Iterable[Observable], constants: Mapping[str, Any]) -> None:
-        self.sizes: dict[str, int] = {}
+    def __init__(
+        self, given: Iterable[Observable], constants: Mapping[str, Any], sizes: Mapping[str, int] | None = None
+    ) -> None:
+        self.sizes: dict[str, int] = dict(sizes or {})
         self._pickers = [each for each in given if each.elements_of is not None]
         self.arrays: dict[str, Any] = {}
         for each in given:

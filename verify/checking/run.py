@@ -82,7 +82,7 @@ class Run:
         happens = self.steps >= max((self.events[event] for event in earlier), default=0)
         for left, relation, right, where, on_increments in tests:
             holds = np.asarray(RELATIONS[relation](left, right) | ~np.asarray(where))
-            always = holds.reshape(-1, holds.shape[-1] if holds.ndim else 1).all(axis=0)
+            always = np.atleast_1d(holds).all(axis=tuple(range(holds.ndim - 1)))
             if on_increments:
                 happens[-1] = False
                 happens[:-1] &= always

@@ -17,6 +17,8 @@ from verify.engines.stretch import Dynamics
 from verify.errors import RequestError
 
 if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
     from proofs.language import Claim, Event, Headline, Lemma, Statement
     from verify.certify.enclosing import Enclosing
     from verify.studies.study import Study
@@ -143,6 +145,10 @@ class System(Protocol):
 
     def drawn(self) -> Drawn:
         """Small problems and arrays of it, for property-based tests; imports Hypothesis."""
+        ...
+
+    def extremes(self) -> SearchStrategy[Any]:
+        """Small instances made to break statements: short entries, repeated tokens, huge scales; imports Hypothesis."""
         ...
 
     def load_instance(self, path: Path) -> tuple[Any, list[str]]:

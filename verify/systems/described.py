@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from verify.controls import Control
 
 if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
     from proofs.language import Claim, Event, Headline, Lemma, Statement
     from verify.studies.study import Study
     from verify.systems.drawn import Drawn
@@ -58,6 +60,11 @@ class Described:
     def drawn(self) -> Drawn:
         """Small problems and arrays of it, for property-based tests."""
         found: Drawn = self._home("strategies").DRAWN
+        return found
+
+    def extremes(self) -> SearchStrategy[Any]:
+        """Small instances made to break statements."""
+        found: SearchStrategy[Any] = self._home("extremes").arrays()
         return found
 
     def _proofs(self, module: str) -> Any:

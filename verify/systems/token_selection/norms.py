@@ -65,6 +65,8 @@ def norm_on_span(W: Array, tokens: Array) -> float:
     )
     defect = float(_frobenius(basis.T @ basis - np.eye(size)) + (len(basis) + 1) * size * EPSILON)
     inverse = np.linalg.pinv(triangle)
+    if not inverse.any():  # all tokens are zero
+        return everywhere
     # |R c| >= |c| (1 - |X R - I|) / |X|, whatever X is.
     left = float(_frobenius(inverse @ triangle - np.eye(size)))
     left += length * EPSILON * float(_frobenius(np.abs(inverse) @ np.abs(triangle)) + 1.0)

@@ -34,6 +34,10 @@ def test_of_nothing_and_of_large_matrices() -> None:
     assert np.linalg.norm(large, 2) <= norms.operator_norm(large) <= 20.0 * np.linalg.norm(large, 2)
 
 
+def test_tokens_that_are_all_zero_leave_the_whole_space() -> None:
+    assert norms.norm_on_span(np.array([[3.0, 4.0]]), np.zeros((2, 2))) == norms.operator_norm(np.array([[3.0, 4.0]]))
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_block_norms(seed: int) -> None:
     rng, samples, tokens = np.random.default_rng(seed), 3, 2 + seed % 3

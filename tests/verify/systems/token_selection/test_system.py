@@ -193,3 +193,9 @@ def test_test_samples_turn_to_their_signal_at_t_gen() -> None:
     assert run.states[step]["test_attention"] == attention[place]
     short: Run = verify.run("token-selection", settings=settings, steps=1)
     assert short.stages["T_gen"] is None
+
+
+def test_a_run_of_no_steps_is_judged() -> None:
+    """An event that speaks of increments has none to look at."""
+    finished = verify.run("token-selection", settings={"n": 4, "T": 3, "d": 10, "k_c": 0}, steps=0)
+    assert (finished.steps, finished.exit_status) == (0, 0)

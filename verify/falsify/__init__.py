@@ -1,0 +1,1 @@
+"""Searches for instances that break a statement."""

@@ -131,7 +131,7 @@ def judged_lemma(name: str, lemmas: Path | None) -> tuple[System, Lemma]:
     system = find_system(system_name)
     statements: dict[str, Any] = dict(system.statements())
     if lemmas is not None:
-        statements |= {each.name: each for each in load_lemmas(lemmas)}
+        statements |= {each.name: each for each in load_lemmas(lemmas, system)}
     if lemma_name not in statements:
         near = difflib.get_close_matches(lemma_name, statements, n=3, cutoff=0.3)
         raise RequestError.of("LEMMA", lemma_name, f"did you mean {', '.join(near)}?" if near else "see verify list")

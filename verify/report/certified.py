@@ -60,6 +60,10 @@ def _print_verdicts(console: Console, judged: Sequence[LemmaVerdict]) -> None:
         margin = "" if low is None or high is None else f"[{low:.17g}, {high:.17g}]"
         if worst.decided_by_proof and worst.resolution is not None:
             margin = f"sides equal to {worst.resolution:.1e} of a term"
+        elif any(claim.decided_by_proof for claim in verdict.claims):
+            ties = sum(claim.decided_by_proof for claim in verdict.claims)
+            places = ties + sum(claim.decided_by_balls for claim in verdict.claims)
+            margin = f"{ties:,} of {places:,} places are ties"
         place = " ".join(f"{name} {index}" for name, index in worst.where.items())
         table.add_row(
             verdict.statement.name,

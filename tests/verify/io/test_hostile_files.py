@@ -66,7 +66,10 @@ WHOLE = [archive(MEMBERS, compression) for compression in (zipfile.ZIP_STORED, z
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("hostile")
+    """A folder in a folder, so that what escapes from the inner one is seen in the outer one."""
+    inner = tmp_path_factory.mktemp("hostile") / "inner"
+    inner.mkdir()
+    return inner
 
 
 def refused(reading: Callable[[], Any]) -> Any:

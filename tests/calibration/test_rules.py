@@ -185,7 +185,12 @@ def shorter(monkeypatch: pytest.MonkeyPatch, shorten: Any) -> Callable[[], None]
     [
         *(pytest.param(name, FEW, id=f"{name}, quick") for name in QUICK),
         *(
-            pytest.param(name, FEW if "boundary" in name else MANY, id=f"{name}, slow", marks=pytest.mark.slow)
+            pytest.param(
+                name,
+                FEW if "boundary" in name else MANY if "samples" not in name else 4 * MANY,
+                id=f"{name}, slow",
+                marks=pytest.mark.slow,
+            )
             for name in RULES
         ),
     ],

@@ -291,7 +291,7 @@ def _disk_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise RequestError(f"--store: {path} cannot be used ({error})") from None
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes damaged names as they are
         raise RequestError(f"--store: {path} is not a store, or is damaged ({error})") from None
     except OSError as error:
         raise RequestError(f"--store: {path} cannot be used ({error.strerror})") from None

@@ -103,6 +103,11 @@ class Claim:
         looking = both.atoms(AtStart, AtEvent, Accumulated, StepNumber)
         return bool(looking) or any(isinstance(each, Member) for each in observables_behind(both))
 
+    @property
+    def looks_back(self) -> bool:
+        """Whether it takes more than the state it is about, and its successor: `remembers`, or needs an event."""
+        return self.remembers or bool(self.events)
+
     @cached_property
     def events(self) -> frozenset[Event]:
         """The events that must have happened before the claim means anything."""

@@ -31,7 +31,7 @@ def judged_in_full(claim: Claim, lemma: Lemma, observables: frozenset[str]) -> b
     """Whether one step tells of the claim, which names some of the observables: it looks back at nothing."""
     named = {each.name for side in (claim.lhs, claim.rhs) for each in observables_behind(side)}
     everywhere = not isinstance(lemma.stage.start, Event) and lemma.stage.end is None
-    alone = not any(each.remembers or each.events for each in (*lemma.claims, *lemma.given))
+    alone = not any(each.looks_back for each in (*lemma.claims, *lemma.given))
     return bool(named & observables) and everywhere and alone
 
 

@@ -134,7 +134,7 @@ class Attack:
         take that as exact.
         """
         claim = judged.outcome.claim
-        if claim.remembers or claim.events:
+        if claim.looks_back:
             return []
         strict = claim.relation in ("<", ">")
         found = []

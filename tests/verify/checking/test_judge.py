@@ -9,9 +9,10 @@ from sympy import Abs, Rational, Tuple, exp
 
 import verify
 from proofs.benign_vit.symbols import label, loss, loss_derivative, n, output, step_size
-from proofs.language import Claim, Derived, Event, Lemma, Observable, Recurrence, Stage
+from proofs.language import Claim, Derived, Event, Lemma, Observable, Recurrence, Stage, at_start
 from proofs.language.recurrence import recurrences_behind
 from verify.checking import judge as judging
+from verify.checking.balls import Decider
 from verify.checking.verdicts import Evidence, Verdict
 from verify.engines import drive as driving
 from verify.io.request import make_request
@@ -96,6 +97,17 @@ def test_a_tie_without_a_proof_is_inconclusive(monkeypatch: pytest.MonkeyPatch) 
     found = verdict(judged([tie], monkeypatch=monkeypatch, steps=2), "own-0")
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.claims[0].undecided == 12
+
+
+def test_balls_refute_nothing_that_rounding_of_the_steps_between_may_have_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Decider, "decide", lambda self, claim, state, where, step: "violated" if step else "holds")
+    since_the_start = lemma(Claim(output[n], "<=", at_start(output[n])))
+    of_one_state = lemma(Claim(output[n], "<=", output[n] * label[n] ** 2))
+    run = judged(
+        [since_the_start, of_one_state], monkeypatch=monkeypatch, settings={**SMALL, "step_size": 1e-30}, steps=2
+    )
+    assert verdict(run, "own-0").verdict is Verdict.INCONCLUSIVE
+    assert verdict(run, "own-1").verdict is Verdict.VIOLATED
 
 
 def test_a_strict_run_stops_where_it_fails_and_leaves_a_replay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -170,6 +170,7 @@ def definitions(lemmas: Sequence[Lemma], recorded: Sequence[str]) -> Lemma:
             if each.name in recorded and each.definition is not None
         ],
         source=Derived("the definitions of the observables"),
+        kind="exact",
     )
     lemma.name = "definitions"
     return lemma

@@ -16,7 +16,8 @@ from scipy import stats
 
 from proofs.benign_vit import symbols
 from proofs.language import Observable
-from verify.checking.compile import Result, compiled_once
+from verify.checking import compile as compiling
+from verify.checking.compile import compiled_once
 from verify.checking.run import Run
 from verify.controls import Control, Finding, Plant, edit, edited, run_controls
 from verify.report.controls import print_controls
@@ -40,7 +41,7 @@ def controls_named(*names: str) -> list[Control]:
 
 
 def test_every_planted_error_is_caught_by_its_check_and_taken_away_again() -> None:
-    owners = (kernels, compiled, dynamics, system, Run, Result)
+    owners = (kernels, compiled, dynamics, system, Run, compiling)
     before = [dict(vars(owner)) for owner in owners]
     found = run_controls(SYSTEM)
     assert {each.control.name: each.verdict for each in found if not each.caught} == {}
@@ -62,8 +63,8 @@ def test_a_harmless_edit_escapes() -> None:
     ("check", "plant"),
     [
         ("events", edit(Run, "event", "np.argmax(happens)", "np.argmax(happens) - 1")),
-        ("stages", edit(Result, "_span", "min(first + increments, end)", "min(first + increments, end - 1)")),
-        ("stages", edit(Result, "_span", "max([first, *known])", "max([first, *known]) + 1")),
+        ("stages", edit(compiling, "stage_span", "min(first + increments, end)", "min(first + increments, end - 1)")),
+        ("stages", edit(compiling, "stage_span", "max([first, *known])", "max([first, *known]) + 1")),
     ],
     ids=["event one step early", "stage one step too short", "stage begins one step late"],
 )

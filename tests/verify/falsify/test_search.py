@@ -22,7 +22,7 @@ LONG = 60.0
 
 
 def conjecture(name: str) -> Lemma:
-    return next(lemma for lemma in load_lemmas(CONJECTURES) if lemma.name == name)
+    return next(lemma for lemma in load_lemmas(CONJECTURES, find_system("benign-vit")) if lemma.name == name)
 
 
 def searched(name: str, lemma: Lemma, seconds: float, seed: int = 0) -> Searched:

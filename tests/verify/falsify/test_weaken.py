@@ -30,7 +30,7 @@ def test_the_file_holds_the_weakened_lemma(
     assert len(weaker.given) == len(stated.given) - len(set(dropped) - {"stage"})
     file = tmp_path / "weaker.py"
     file.write_text(source_of("benign-vit", stated, dropped))
-    (again,) = load_lemmas(file)
+    (again,) = load_lemmas(file, find_system("benign-vit"))
     assert (again.name, again.claims, list(again.given), again.stage, again.kind) == (
         weaker.name,
         weaker.claims,

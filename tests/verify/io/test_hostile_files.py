@@ -25,6 +25,7 @@ from verify.io.lemmas import load_lemmas
 from verify.io.request import make_request
 from verify.io.results import toml_text
 from verify.io.trajectory import trajectory_dataset, write_trajectory
+from verify.systems.base import find_system
 
 QUICK, MANY = 300, 4000
 
@@ -391,7 +392,7 @@ def lemma(left, right=1):
 def test_lemmas_that_are_refused(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(LEMMAS + text)
-    assert refused(lambda: load_lemmas(tmp_path / "mine.py")) is None
+    assert refused(lambda: load_lemmas(tmp_path / "mine.py", find_system("benign-vit"))) is None
     assert not (tmp_path / "mark").exists()
 
 

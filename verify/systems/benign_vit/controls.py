@@ -15,7 +15,7 @@ from proofs.benign_vit import bounds, exact, stage_one, stage_two
 from proofs.benign_vit.symbols import loss, step_size
 from proofs.language import Claim, Largest, Lemma, Smallest, roundoff
 from proofs.language.recurrence import Member
-from verify.checking.compile import Result
+from verify.checking import compile as compiling
 from verify.checking.judge import Judge
 from verify.checking.run import Run
 from verify.checking.verdicts import Verdict
@@ -710,7 +710,7 @@ def _of_checking(run: Scene) -> list[Control]:
         control(
             "stage-one-step-too-long",
             "statements of a stage are judged one step beyond its end as well",
-            edit(Result, "_span", "min(first + increments, end)", "min(first + increments, end + 1)"),
+            edit(compiling, "stage_span", "min(first + increments, end)", "min(first + increments, end + 1)"),
             "stages",
         ),
         control(

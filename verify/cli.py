@@ -43,6 +43,11 @@ Engine = Annotated[
     str | None,
     typer.Option(help="auto, reduced (the cheapest exact form), weights, or another of the system's engines [auto]."),
 ]
+Steps = Annotated[int | None, typer.Option(help="Make exactly so many steps and never stop early.")]
+Lemmas = Annotated[
+    Path | None,
+    typer.Option(help="Your own lemmas: a Python file, which is run with your rights.", metavar="MINE.py"),
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random [0].")]
 Numbers = Annotated[
     Path | None,
@@ -69,15 +74,12 @@ def run_command(
     config: Config = None,
     instance: Instance = None,
     engine: Engine = None,
-    steps: Annotated[int | None, typer.Option(help="Make exactly so many steps and never stop early.")] = None,
+    steps: Steps = None,
     seed: Seed = None,
     record_every: Annotated[
         int | None, typer.Option(help="Record every K-th step in place of log-spaced ones.", metavar="K")
     ] = None,
-    lemmas: Annotated[
-        Path | None,
-        typer.Option(help="Your own lemmas: a Python file, which is run with your rights.", metavar="MINE.py"),
-    ] = None,
+    lemmas: Lemmas = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first violation and keep a replay file.")
     ] = False,
@@ -130,11 +132,9 @@ def certify_command(
     config: Config = None,
     instance: Instance = None,
     engine: Engine = None,
-    steps: Annotated[int | None, typer.Option(help="Make exactly so many steps and never stop early.")] = None,
+    steps: Steps = None,
     seed: Seed = None,
-    lemmas: Annotated[
-        Path | None, typer.Option(help="Your own lemmas, a Python file; it runs with your rights.", metavar="MINE.py")
-    ] = None,
+    lemmas: Lemmas = None,
     precision: Annotated[
         str | None,
         typer.Option(metavar="auto|BITS", help="Bits of every number, 53 to 8192 [auto: as many as it takes]."),
@@ -262,9 +262,7 @@ def falsify_command(
     necessity: Annotated[
         bool, typer.Option("--necessity", help="Drop every hypothesis of every statement in turn; print a table.")
     ] = False,
-    lemmas: Annotated[
-        Path | None, typer.Option(help="Your own lemmas, a Python file; it runs with your rights.", metavar="MINE.py")
-    ] = None,
+    lemmas: Lemmas = None,
     seconds: Annotated[float, typer.Option(help="Seconds to search (of a necessity table: for each row).")] = 60.0,
     shrinking: Annotated[float, typer.Option(help="Seconds to make a counterexample smaller.")] = 12.0,
     seed: Seed = None,
@@ -450,9 +448,7 @@ def report_command(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Which study of the store, if several use its cells.")
     ] = None,
-    lemmas: Annotated[
-        Path | None, typer.Option(help="The file of your own lemmas, for their formulas.", metavar="MINE.py")
-    ] = None,
+    lemmas: Lemmas = None,
     numbering: Numbers = None,
     out: Annotated[
         Path | None, typer.Option(metavar="P.html", help="Where to write [report.html in DIR; F.html beside F.db].")

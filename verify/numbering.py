@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.errors import RequestError
+from verify.io.files import bounded_text
 from verify.io.folder import NUMBERING
 from verify.io.nearest import unknown_name
 from verify.io.results import toml_text
@@ -93,13 +94,7 @@ def saved_numbering(folder: Path) -> Numbering:
 
 def _contents(path: Path) -> dict[str, Any]:
     try:
-        if path.exists() and not path.is_file():
-            raise RequestError(f"--numbering: {path} is not a file")
-        if path.stat().st_size > LARGEST:
-            raise RequestError(f"--numbering: {path} is larger than {LARGEST} bytes")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RequestError(f"--numbering: {path} cannot be read ({error.strerror})") from None
+        return tomllib.loads(bounded_text("--numbering", path, LARGEST))
     except (ValueError, RecursionError) as error:
         raise RequestError(f"--numbering: {path} is not valid TOML ({error})") from None
 

@@ -12,6 +12,7 @@ from verify.certify.judge import ends
 from verify.certify.run import CertifiedRun, certify
 from verify.checking.verdicts import LemmaVerdict
 from verify.errors import RequestError
+from verify.io.files import bounded_text
 from verify.io.request import Request, make_request
 from verify.versions import versions
 
@@ -65,11 +66,7 @@ def read_certificate(path: Path) -> dict[str, Any]:
         RequestError: if the file is none, is truncated, or was changed.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise RequestError(f"--check: {path} is larger than {LARGEST} bytes")
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RequestError(f"--check: {path} cannot be read ({error.strerror})") from None
+        content = json.loads(bounded_text("--check", path, LARGEST))
     except (ValueError, RecursionError) as error:
         raise RequestError(f"--check: {path} is not a whole certificate ({error})") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:

@@ -1,4 +1,4 @@
-"""Single files for readers: checked before the work, written whole or not at all."""
+"""Single files: texts of bounded size are read, and what is for readers is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,23 @@ from contextlib import suppress
 from pathlib import Path
 
 from verify.errors import RequestError
+
+
+def bounded_text(option: str, path: Path, largest: int) -> str:
+    """The text of a file of at most `largest` bytes.
+
+    Raises:
+        RequestError: if it is no file, is larger, or cannot be read.
+        ValueError: if it is no text.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise RequestError(f"{option}: {path} is not a file")
+        if path.stat().st_size > largest:
+            raise RequestError(f"{option}: {path} is larger than {largest} bytes")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RequestError(f"{option}: {path} cannot be read ({error.strerror})") from None
 
 
 def check_target(option: str, path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from verify.errors import RequestError
+from verify.io.files import bounded_text
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -68,13 +69,7 @@ def read_config(path: Path) -> dict[str, Any]:
         RequestError: if it cannot be read, is not TOML, or has an unknown key.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise RequestError(f"--config: {path} is not a file")
-        if path.stat().st_size > LARGEST_CONFIG:
-            raise RequestError(f"--config: {path} is larger than {LARGEST_CONFIG} bytes")
-        config = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RequestError(f"--config: {path} cannot be read ({error.strerror})") from None
+        config = tomllib.loads(bounded_text("--config", path, LARGEST_CONFIG))
     except (ValueError, RecursionError) as error:
         raise RequestError(f"--config: {path} is not valid TOML ({error})") from None
     if _depth(config) > DEEPEST_CONFIG:

@@ -1,6 +1,5 @@
 """Saved runs of the two example lemmas, on two small problems."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +27,7 @@ class Saved(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Saved]:
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
     folder = tmp_path_factory.mktemp("runs")
     both = folder / "both.py"
     both.write_text(TRUE.read_text() + FALSE.read_text())
@@ -41,7 +40,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Saved]:
             run = verify.run("benign-vit", settings=settings, lemmas=lemmas, seed=seed, steps=steps, **more)
             return run.save(folder / name)
 
-        yield Saved(
+        return Saved(
             keep("holding", TRUE, 3, 60),
             keep("violating", both, 3, 60, numbering=folder / "numbering.toml"),
             keep("longer", both, 4, 200),

@@ -354,7 +354,7 @@ def _of_laws() -> list[Control]:
         tested(
             "scores-and-values-apart",
             "test scores drawn independently of the values of the same tokens",
-            edit(testing.TestSamples, "seen", "float(direction @ self.head) / length if length else 0.0", "0.0"),
+            edit(testing.TestSamples, "seen", "float(direction @ unit)", "0.0"),
         ),
         tested(
             "noise-too-small",

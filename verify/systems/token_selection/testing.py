@@ -38,8 +38,9 @@ class TestSamples:
     def seen(self, direction: Array) -> Seen:
         """What the network with `u = W^T p` makes of them; `direction` (d,) is u."""
         length = float(np.linalg.norm(self.head))
-        along = float(direction @ self.head) / length if length else 0.0
-        across = np.sqrt(max(float(direction @ direction) - along**2, 0.0))
+        unit = self.head / length if length else np.zeros_like(self.head)
+        along = float(direction @ unit)
+        across = float(np.linalg.norm(direction - along * unit))  # a difference of squares would lose half the digits
         spread = self.deviation * np.array([length, along, across])
         seen = np.empty((3, *self.along.shape[:2]))
         means = (self._means(self.signals @ vector) for vector in (direction, self.head))
